@@ -1,0 +1,40 @@
+//! Texts: what those from outside go through before they leave us, and how errors are put into words.
+
+use std::borrow::Cow;
+
+/// `text` without U+0000, which is legal in mail but in neither PostgreSQL's `text` nor its `jsonb`.
+pub fn clean(text: &str) -> Cow<'_, str> {
+    match memchr::memchr(0, text.as_bytes()) {
+        Some(_) => Cow::Owned(text.replace('\0', "")),
+        None => Cow::Borrowed(text),
+    }
+}
+
+/// An error and its causes on one line.
+pub fn chain(error: &(dyn std::error::Error + 'static)) -> String {
+    let causes = std::iter::successors(Some(error), |error| error.source());
+    causes.map(ToString::to_string).collect::<Vec<_>>().join(": ")
+}
+
+/// The longest beginning of `text` that has at most `max` bytes and ends between characters.
+pub fn cut(text: &str, max: usize) -> &str {
+    text.get(..text.floor_char_boundary(max)).unwrap_or(text)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn nul_goes_and_nothing_else() {
+        assert_eq!(clean("a\0b\u{1}\0"), "ab\u{1}");
+        assert!(matches!(clean("as it was"), Cow::Borrowed(_)));
+    }
+
+    #[test]
+    fn a_cut_never_splits_a_character() {
+        assert_eq!(cut("aé", 2), "a");
+        assert_eq!(cut("aé", 3), "aé");
+        assert_eq!(cut("", 0), "");
+    }
+}
