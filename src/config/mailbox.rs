@@ -1,0 +1,255 @@
+//! `[[mailbox]]`
+
+use std::fmt;
+use std::net::IpAddr;
+use std::time::Duration;
+
+use secrecy::SecretString;
+use url::Host;
+
+use super::layer;
+use super::redacted::Toml;
+use super::secret::SecretKey;
+use super::section::Section;
+
+/// One mailbox to empty.
+#[derive(Clone)]
+pub struct Mailbox {
+    /// What it is called in the tables, logs and metrics. Not private.
+    pub name: String,
+    /// DNS name of the IMAP server; the certificate must carry it.
+    pub host: String,
+    /// Port for IMAP over TLS.
+    pub port: u16,
+    /// PEM certificates of a private authority, trusted besides the system's.
+    pub ca_pem: Option<Vec<u8>>,
+    /// Who logs in.
+    pub username: String,
+    /// How it proves that.
+    pub auth: Auth,
+    /// The folder to empty, in UTF-8.
+    pub folder: String,
+    /// What becomes of a stored message.
+    pub settle: Settle,
+    /// Pause between two polls.
+    pub poll_interval: Duration,
+    /// Limit of each step of connecting: TCP, TLS, greeting, login.
+    pub connect_timeout: Duration,
+    /// Limit of one command, from sending to its tagged answer, literals aside.
+    pub command_timeout: Duration,
+    /// Limit of silence in the middle of an answer: a literal that stalls this long ends the connection.
+    pub stall_timeout: Duration,
+}
+
+/// How a mailbox is logged in to. OAuth2 is the next variant.
+#[derive(Debug, Clone)]
+pub enum Auth {
+    /// IMAP LOGIN.
+    Password(SecretString),
+}
+
+/// What becomes of a stored message in the mailbox.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Settle {
+    /// Moved to this folder (UTF-8), which is created if missing.
+    Move {
+        /// The folder.
+        to: String,
+    },
+    /// Deleted for good.
+    Expunge,
+    /// Left where it is.
+    Keep,
+}
+
+/// What a mailbox need not say, as TOML. postroom.toml shows the same values.
+pub(super) const DEFAULTS: &str = r#"
+port = 993
+folder = "INBOX"
+settle = { kind = "move", to = "Processed" }
+poll_interval = "60s"
+connect_timeout = "30s"
+command_timeout = "5m"
+stall_timeout = "60s"
+"#;
+
+const PROVIDERS: [(&str, &str); 2] =
+    [("outlook.com", "imap-mail.outlook.com"), ("microsoft365", "outlook.office365.com")];
+
+const PASSWORD: SecretKey =
+    SecretKey { key: "password", file_key: "password_file", allowed: "a password", check: |_| Ok(()) };
+
+impl Mailbox {
+    pub(super) fn read(mut section: Section<'_>) -> Option<Self> {
+        section.fill(&layer::parse(DEFAULTS));
+        let name = section.name();
+        let is_microsoft = section.has("provider");
+        let host = read_host(&mut section);
+        let port = section.number("port", 1..=u16::MAX);
+        let ca_pem = section.certificates("ca_file");
+        let username = read_username(&mut section, is_microsoft);
+        let auth = section.table("auth", r#"a table such as { kind = "password", password_file = "…" }"#);
+        let auth = auth.and_then(Auth::read);
+        let folder = section.text("folder", "the name of a folder");
+        let settle = section.table("settle", r#"a table such as { kind = "move", to = "Processed" }"#);
+        let settle = settle.and_then(Settle::read);
+        let poll_interval = section.duration("poll_interval");
+        let connect_timeout = section.duration("connect_timeout");
+        let command_timeout = section.duration("command_timeout");
+        let stall_timeout = section.duration("stall_timeout");
+        if let (Some(folder), Some(Settle::Move { to })) = (&folder, &settle)
+            && is_same_folder(folder, to)
+        {
+            section.refuse("settle", "a move to the folder that is emptied", "a move to another folder");
+        }
+        section.end();
+        Some(Self {
+            name: name?,
+            host: host?,
+            port: port?,
+            ca_pem,
+            username: username?,
+            auth: auth?,
+            folder: folder?,
+            settle: settle?,
+            poll_interval: poll_interval?,
+            connect_timeout: connect_timeout?,
+            command_timeout: command_timeout?,
+            stall_timeout: stall_timeout?,
+        })
+    }
+
+    /// Whether both log in to the same account, as far as names tell.
+    pub(super) fn shares_account_with(&self, other: &Self) -> bool {
+        self.host.eq_ignore_ascii_case(&other.host) && self.username.eq_ignore_ascii_case(&other.username)
+    }
+
+    /// Whether `folder`, of the same account, is the one this empties.
+    pub(super) fn empties(&self, folder: &str) -> bool {
+        is_same_folder(&self.folder, folder)
+    }
+
+    /// Whether this moves mail to where `other`, of the same account, takes it from.
+    pub(super) fn moves_into(&self, other: &Self) -> bool {
+        matches!(&self.settle, Settle::Move { to } if other.empties(to))
+    }
+
+    pub(super) fn write(&self, toml: &mut Toml) {
+        toml.header("[[mailbox]]");
+        toml.text("name", &self.name);
+        toml.text("host", &self.host);
+        toml.plain("port", self.port);
+        toml.certificates("ca_file", self.ca_pem.as_deref());
+        toml.text("username", &self.username);
+        match &self.auth {
+            Auth::Password(_) => toml.inline("auth", &[("kind", "password"), ("password", "***")]),
+        }
+        toml.text("folder", &self.folder);
+        match &self.settle {
+            Settle::Move { to } => toml.inline("settle", &[("kind", "move"), ("to", to)]),
+            Settle::Expunge => toml.inline("settle", &[("kind", "expunge")]),
+            Settle::Keep => toml.inline("settle", &[("kind", "keep")]),
+        }
+        toml.duration("poll_interval", self.poll_interval);
+        toml.duration("connect_timeout", self.connect_timeout);
+        toml.duration("command_timeout", self.command_timeout);
+        toml.duration("stall_timeout", self.stall_timeout);
+    }
+}
+
+// By hand: a derived `Debug` would print the address that logs in.
+impl fmt::Debug for Mailbox {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Mailbox")
+            .field("name", &self.name)
+            .field("host", &self.host)
+            .field("port", &self.port)
+            .field("settle", &self.settle)
+            .finish_non_exhaustive()
+    }
+}
+
+impl Auth {
+    fn read(mut section: Section<'_>) -> Option<Self> {
+        if !section.has("kind") {
+            return section.missing("kind", r#""password""#);
+        }
+        section.choice("kind", &[("password", ())])?;
+        let password = section.secret(&PASSWORD);
+        section.end();
+        Some(Self::Password(password?))
+    }
+}
+
+impl Settle {
+    fn read(mut section: Section<'_>) -> Option<Self> {
+        #[derive(Clone, Copy)]
+        enum Kind {
+            Move,
+            Expunge,
+            Keep,
+        }
+        if !section.has("kind") {
+            return section.missing("kind", r#""move", "expunge" or "keep""#);
+        }
+        let kinds = [("move", Kind::Move), ("expunge", Kind::Expunge), ("keep", Kind::Keep)];
+        let settle = match section.choice("kind", &kinds)? {
+            Kind::Move => {
+                section.required_text("to", "the name of the folder to move to").map(|to| Self::Move { to })
+            }
+            Kind::Expunge => Some(Self::Expunge),
+            Kind::Keep => Some(Self::Keep),
+        };
+        section.end();
+        settle
+    }
+}
+
+fn read_host(section: &mut Section<'_>) -> Option<String> {
+    let allowed =
+        r#"provider = "outlook.com" or "microsoft365", or host = a DNS name such as "imap.example.com""#;
+    match (section.has("provider"), section.has("host")) {
+        (true, true) => {
+            section.refuse("host", "provider as well", "one of the two");
+            section.take("provider");
+            section.take("host");
+            None
+        }
+        (true, false) => section.choice("provider", &PROVIDERS).map(str::to_owned),
+        (false, true) => {
+            let host = section.text("host", allowed)?;
+            let known = if host.parse::<IpAddr>().is_ok() { Some(host) } else { domain(&host) };
+            if known.is_none() {
+                section.refuse(
+                    "host",
+                    "a string that is not a host name",
+                    "a DNS name or an IP address, without port",
+                );
+            }
+            known
+        }
+        (false, false) => section.missing("host", allowed),
+    }
+}
+
+/// A domain in the form that DNS and certificates know (RFC 5890 A-labels).
+fn domain(host: &str) -> Option<String> {
+    match Host::parse(host) {
+        Ok(Host::Domain(domain)) => Some(domain),
+        _ => None,
+    }
+}
+
+fn read_username(section: &mut Section<'_>, is_microsoft: bool) -> Option<String> {
+    let allowed = "the name that logs in, mostly the full address";
+    let username = section.required_text("username", allowed)?;
+    if is_microsoft && !username.contains('@') {
+        section.refuse("username", "a name without @", "the full address, as this provider wants it");
+    }
+    Some(username)
+}
+
+/// RFC 9051 §5.1: INBOX is the one name whose case does not matter.
+fn is_same_folder(one: &str, other: &str) -> bool {
+    one == other || one.eq_ignore_ascii_case("INBOX") && other.eq_ignore_ascii_case("INBOX")
+}
