@@ -1,0 +1,213 @@
+//! The body of a mail: which parts it is, its text, and its HTML.
+
+use std::borrow::Cow;
+use std::collections::{BTreeMap, BTreeSet, HashSet};
+
+use crate::mail::part::{Disposition, Part};
+use crate::mail::{Defect, charset, html, limit};
+
+/// What a person reads.
+#[derive(Default)]
+pub(super) struct Body {
+    /// The text, with LF line ends.
+    pub(super) text: String,
+    /// The HTML, sanitised, if there is any and it can be shown.
+    pub(super) html: Option<String>,
+    /// Every part that is in it, in order.
+    pub(super) parts: Vec<usize>,
+    /// SHA-256 of each part's text, see [`fingerprint::text`](super::fingerprint::text).
+    pub(super) digests: Vec<[u8; 32]>,
+    /// The Content-IDs that its HTML refers to.
+    pub(super) content_ids: HashSet<String>,
+}
+
+/// Reads the body out of a message's parts.
+pub(super) fn read(parts: &[Part<'_>], defects: &mut BTreeSet<Defect>) -> Body {
+    let chosen = Choice::of(parts);
+    let mut body = Body::default();
+    let mut budget = limit::BODY_BYTES;
+    let mut texts = BTreeMap::new();
+    for index in chosen.all(parts) {
+        if let Some(part) = parts.get(index) {
+            let text = decode(part, &mut budget, defects);
+            body.parts.push(index);
+            body.digests.push(super::fingerprint::text(&text));
+            texts.insert(index, Section { text, is_html: part.media_type == "text/html" });
+        }
+    }
+    for section in texts.values().filter(|section| section.is_html) {
+        body.content_ids.extend(html::content_ids(&section.text).take(limit::PARTS));
+    }
+    body.html = whole_html(chosen.html.iter().filter_map(|index| texts.get(index)), defects);
+    body.text = whole_text(chosen.text.iter().filter_map(|index| texts.get(index)), defects);
+    // Some programs send an empty text beside the HTML.
+    if body.text.trim().is_empty() && texts.values().any(|section| section.is_html) {
+        body.text = whole_text(chosen.html.iter().filter_map(|index| texts.get(index)), defects);
+    }
+    body
+}
+
+/// One part of the body, decoded.
+struct Section<'a> {
+    text: Cow<'a, str>,
+    is_html: bool,
+}
+
+/// Which parts are shown as text and which as HTML: the algorithm of JMAP (RFC 8621 §4.1.4).
+#[derive(Default)]
+pub(super) struct Choice {
+    pub(super) text: Vec<usize>,
+    pub(super) html: Vec<usize>,
+}
+
+impl Choice {
+    pub(super) fn of(parts: &[Part<'_>]) -> Self {
+        let mut choice = Self::default();
+        choice.walk(parts, &[0], "multipart/mixed", Walk { in_alternative: false, text: true, html: true });
+        choice
+    }
+
+    /// Every chosen part, in order.
+    fn all(&self, parts: &[Part<'_>]) -> BTreeSet<usize> {
+        let is_text = |index: &&usize| parts.get(**index).is_some_and(|part| is_text(&part.media_type));
+        self.text.iter().chain(&self.html).filter(is_text).copied().collect()
+    }
+
+    /// Chooses among the parts of one multipart. Recursion ends where taking the message apart ended.
+    fn walk(&mut self, parts: &[Part<'_>], children: &[usize], parent: &str, mut walk: Walk) {
+        let (text_before, html_before) = (self.text.len(), self.html.len());
+        let sides_differ = parent == "multipart/alternative";
+        for (position, &index) in children.iter().enumerate() {
+            let Some(part) = parts.get(index) else { continue };
+            let media_type = part.media_type.as_str();
+            if !part.children.is_empty() {
+                let in_alternative = walk.in_alternative || media_type == "multipart/alternative";
+                self.walk(parts, &part.children, media_type, Walk { in_alternative, ..walk });
+            } else if is_shown(part, parent, position) {
+                if sides_differ {
+                    match media_type {
+                        "text/plain" => self.text.push(index),
+                        "text/html" => self.html.push(index),
+                        _ => {}
+                    }
+                    continue;
+                }
+                // Beside an alternative of the other kind, this is one side of it and not both.
+                if walk.in_alternative {
+                    walk.html &= media_type != "text/plain";
+                    walk.text &= media_type != "text/html";
+                }
+                if walk.text {
+                    self.text.push(index);
+                }
+                if walk.html {
+                    self.html.push(index);
+                }
+            }
+        }
+        // An alternative with one side only stands for both.
+        if sides_differ && walk.text && walk.html {
+            let (text_new, html_new) = (self.text.len() > text_before, self.html.len() > html_before);
+            if html_new && !text_new {
+                self.text.extend_from_slice(self.html.get(html_before..).unwrap_or_default());
+            }
+            if text_new && !html_new {
+                self.html.extend_from_slice(self.text.get(text_before..).unwrap_or_default());
+            }
+        }
+    }
+}
+
+/// Where a walk is, and which sides are still open to it.
+#[derive(Clone, Copy)]
+struct Walk {
+    in_alternative: bool,
+    text: bool,
+    html: bool,
+}
+
+fn is_text(media_type: &str) -> bool {
+    matches!(media_type, "text/plain" | "text/html")
+}
+
+/// Whether a part is shown in the flow of the body rather than listed below it.
+fn is_shown(part: &Part<'_>, parent: &str, position: usize) -> bool {
+    let is_medium = ["image/", "audio/", "video/"].iter().any(|kind| part.media_type.starts_with(kind));
+    part.disposition != Some(Disposition::Attachment)
+        && (is_text(&part.media_type) || is_medium)
+        && (position == 0 || parent != "multipart/related" && (is_medium || part.filename.is_none()))
+}
+
+/// Decodes a part of the body, as far as the budget goes.
+fn decode<'a>(part: &Part<'a>, budget: &mut usize, defects: &mut BTreeSet<Defect>) -> Cow<'a, str> {
+    let content = part.content.get(..*budget).unwrap_or(part.content);
+    *budget -= content.len();
+    if content.len() < part.content.len() {
+        defects.insert(Defect::TooLong);
+    }
+    let (bytes, sound) = part.encoding.bytes(content);
+    if !sound {
+        defects.insert(Defect::BrokenEncoding);
+    }
+    let (text, faithful) = charset::decode(bytes, part.charset.as_deref());
+    // A text that was cut may end inside a character.
+    if !faithful && content.len() == part.content.len() {
+        defects.insert(Defect::BrokenCharset);
+    }
+    text
+}
+
+fn whole_text<'s>(sections: impl Iterator<Item = &'s Section<'s>>, defects: &mut BTreeSet<Defect>) -> String {
+    let mut whole = String::new();
+    for section in sections {
+        if !whole.is_empty() && !whole.ends_with('\n') {
+            whole.push('\n');
+        }
+        if section.is_html {
+            whole.push_str(&html::to_text(&section.text));
+        } else {
+            push_lines(&mut whole, &section.text);
+        }
+    }
+    if limit::cut(&mut whole, limit::TEXT_BYTES) {
+        defects.insert(Defect::TooLong);
+    }
+    whole
+}
+
+/// Appends `text` with LF line ends and without a byte order mark.
+fn push_lines(whole: &mut String, text: &str) {
+    let mut rest = text.strip_prefix('\u{feff}').unwrap_or(text);
+    while let Some((line, tail)) = rest.split_once('\r') {
+        whole.push_str(line);
+        whole.push('\n');
+        rest = tail.strip_prefix('\n').unwrap_or(tail);
+    }
+    whole.push_str(rest);
+}
+
+fn whole_html<'s>(
+    sections: impl Iterator<Item = &'s Section<'s>> + Clone,
+    defects: &mut BTreeSet<Defect>,
+) -> Option<String> {
+    if !sections.clone().any(|section| section.is_html) {
+        return None;
+    }
+    let size: usize = sections.clone().map(|section| section.text.len()).sum();
+    let whole = (size <= limit::HTML_BYTES).then(|| {
+        let mut whole = String::new();
+        for section in sections {
+            if section.is_html {
+                whole.push_str(&html::sanitise(&section.text)?);
+            } else if !section.text.trim().is_empty() {
+                whole.push_str(&html::from_text(&section.text));
+            }
+        }
+        Some(whole)
+    });
+    let whole = whole.flatten().filter(|whole| whole.len() <= limit::HTML_BYTES);
+    if whole.is_none() {
+        defects.insert(Defect::HtmlTooComplex);
+    }
+    whole
+}

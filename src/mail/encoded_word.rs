@@ -1,0 +1,237 @@
+//! Encoded words: text outside ASCII in a header (RFC 2047).
+//!
+//! Linear in the length of the text, whatever it holds.
+
+use std::borrow::Cow;
+
+use memchr::memmem;
+
+use crate::mail::{charset, transfer};
+
+/// The longest charset name that is one.
+const CHARSET_CHARS: usize = 45;
+
+/// How far [`length`] looks. RFC 2047 allows 75 characters.
+const WORD_CHARS: usize = 500;
+
+/// Decodes the encoded words of a line and drops the white space between two of them.
+///
+/// More is read than RFC 2047 allows, because mail holds it: words of any length, words inside quotes and
+/// next to other text, spaces inside a word, and characters that start in one word and end in the next.
+pub(super) fn decode(line: &str) -> Cow<'_, str> {
+    let mut words = Words::of(line);
+    let Some(mut word) = words.next() else { return line.into() };
+
+    let mut text = String::with_capacity(line.len());
+    text.push_str(word.before);
+    loop {
+        let mut next = words.next();
+        let (piece, faithful) = charset::decode(word.bytes.as_slice().into(), Some(word.charset));
+        if faithful {
+            text.push_str(&piece);
+        } else {
+            // Some programs cut words inside a character. Joining all neighbours would be simpler, but in
+            // ISO-2022-JP each word has shifts of its own.
+            let mut bytes = word.bytes;
+            while let Some(neighbour) = next.take_if(|next| next.continues(word.charset)) {
+                bytes.extend_from_slice(&neighbour.bytes);
+                next = words.next();
+            }
+            text.push_str(&charset::decode(bytes.into(), Some(word.charset)).0);
+        }
+        let Some(next) = next else {
+            text.push_str(words.rest());
+            return text.into();
+        };
+        if !next.follows_directly() {
+            text.push_str(next.before);
+        }
+        word = next;
+    }
+}
+
+/// The length of the encoded word that `text` starts with, if it starts with one.
+pub(super) fn length(text: &str) -> Option<usize> {
+    let text = text.get(..text.floor_char_boundary(WORD_CHARS))?;
+    let mut words = Words::of(text.split_whitespace().next().filter(|word| text.starts_with(word))?);
+    let word = words.next()?;
+    word.before.is_empty().then_some(words.at)
+}
+
+struct Word<'a> {
+    /// The text between the word before and this one.
+    before: &'a str,
+    charset: &'a str,
+    bytes: Vec<u8>,
+}
+
+impl Word<'_> {
+    fn follows_directly(&self) -> bool {
+        self.before.trim().is_empty()
+    }
+
+    fn continues(&self, charset: &str) -> bool {
+        self.follows_directly() && self.charset.eq_ignore_ascii_case(charset)
+    }
+}
+
+/// The encoded words of a line.
+struct Words<'a> {
+    line: &'a str,
+    /// Behind the last word.
+    at: usize,
+    /// Where the next `?=` is: kept, so that words without an end don't search for it again and again.
+    end: Option<usize>,
+}
+
+impl<'a> Words<'a> {
+    fn of(line: &'a str) -> Self {
+        Self { line, at: 0, end: Some(0) }
+    }
+
+    fn rest(&self) -> &'a str {
+        self.line.get(self.at..).unwrap_or_default()
+    }
+
+    /// Where the first `?=` at or behind `from` is.
+    fn end_from(&mut self, from: usize) -> Option<usize> {
+        if self.end? < from || self.end == Some(0) {
+            self.end = memmem::find(self.line.get(from..)?.as_bytes(), b"?=").map(|i| from + i);
+        }
+        self.end
+    }
+
+    /// Reads the word whose `=?` ends at `start`: its charset, its bytes, and where it ends.
+    fn word(&mut self, start: usize) -> Option<(&'a str, Vec<u8>, usize)> {
+        let after = self.line.get(start..)?;
+        let charset_end = after.bytes().take(CHARSET_CHARS + 1).position(|byte| byte == b'?')?;
+        let charset = after.get(..charset_end)?;
+        if charset.is_empty() || !charset.bytes().all(|byte| byte.is_ascii_graphic()) {
+            return None;
+        }
+        let encoding = after.as_bytes().get(charset_end + 1)?;
+        if after.as_bytes().get(charset_end + 2) != Some(&b'?') {
+            return None;
+        }
+        let text_start = start + charset_end + 3;
+        let end = self.end_from(text_start)?;
+        let text = self.line.get(text_start..end)?;
+        // RFC 2231 §5: a language may follow the charset.
+        let charset = charset.split_once('*').map_or(charset, |(charset, _)| charset);
+        let bytes = match encoding {
+            b'q' | b'Q' => q(text, charset.eq_ignore_ascii_case("utf-8")),
+            b'b' | b'B' => transfer::base64(text.as_bytes())?,
+            _ => return None,
+        };
+        Some((charset, bytes, end + 2))
+    }
+}
+
+impl<'a> Iterator for Words<'a> {
+    type Item = Word<'a>;
+
+    fn next(&mut self) -> Option<Word<'a>> {
+        let mut from = self.at;
+        loop {
+            let start = from + memmem::find(self.line.get(from..)?.as_bytes(), b"=?")?;
+            if let Some((charset, bytes, end)) = self.word(start + 2) {
+                let before = self.line.get(self.at..start)?;
+                self.at = end;
+                return Some(Word { before, charset, bytes });
+            }
+            from = start + 2;
+        }
+    }
+}
+
+/// The `Q` encoding (RFC 2047 §4.2): `_` is a space, a broken escape is itself, and a character that should
+/// have been escaped is the byte that it was before the line was read as windows-1252, or is UTF-8.
+fn q(text: &str, is_utf8: bool) -> Vec<u8> {
+    let mut bytes = Vec::with_capacity(text.len());
+    let mut chars = text.chars();
+    while let Some(char) = chars.next() {
+        match (char, u8::try_from(char)) {
+            ('_', _) => bytes.push(b' '),
+            ('=', _) => match transfer::hex_pair(chars.as_str().as_bytes()) {
+                Some(byte) => {
+                    bytes.push(byte);
+                    chars.nth(1);
+                }
+                None => bytes.push(b'='),
+            },
+            (_, Ok(byte)) if char.is_ascii() || !is_utf8 => bytes.push(byte),
+            _ => bytes.extend_from_slice(char.encode_utf8(&mut [0; 4]).as_bytes()),
+        }
+    }
+    bytes
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn words_of_both_encodings_are_decoded() {
+        assert_eq!(decode("=?iso-8859-1?Q?Gr=FC=DFe_aus?= Wien"), "Grüße aus Wien");
+        assert_eq!(decode("Re: =?UTF-8?b?R3LDvMOfZQ==?="), "Re: Grüße");
+        assert_eq!(decode("=?utf-8*en?q?a?="), "a");
+        assert_eq!(decode("=?utf-8?q??= x"), " x");
+    }
+
+    #[test]
+    fn space_between_two_words_goes_and_beside_text_stays() {
+        assert_eq!(decode("a =?utf-8?q?b?=   =?utf-8?q?c?= d"), "a bc d");
+        assert_eq!(decode("=?utf-8?q?b?= =?iso-8859-1?q?=FC?="), "bü");
+    }
+
+    #[test]
+    fn a_character_cut_in_two_words_is_whole_again() {
+        assert_eq!(decode("=?UTF-8?B?R3LD?= =?utf-8?B?vMOfZQ==?="), "Grüße");
+        assert_eq!(decode("=?utf-8?Q?Gr=C3?=\t=?UTF-8?Q?=BC=C3=9Fe?= =?utf-8?q?!?="), "Grüße!");
+    }
+
+    #[test]
+    fn words_that_shift_for_themselves_are_decoded_for_themselves() {
+        assert_eq!(decode("=?iso-2022-jp?b?GyRCJCIbKEI=?= =?iso-2022-jp?b?GyRCJCIbKEI=?="), "ああ");
+    }
+
+    #[test]
+    fn what_is_no_word_stays() {
+        for line in
+            ["", "plain", "=?", "=?utf-8?q?open", "=?utf-8?x?a?=", "=??q?a?=", "=?utf-8?b?!?=", "a=?b=?c?="]
+        {
+            assert_eq!(decode(line), line);
+        }
+    }
+
+    #[test]
+    fn what_follows_a_broken_word_is_still_read() {
+        assert_eq!(decode("=?x =?utf-8?q?=C3=BC?= =?utf-8?q?open"), "=?x ü =?utf-8?q?open");
+    }
+
+    #[test]
+    fn a_word_may_hold_spaces_and_question_marks() {
+        assert_eq!(decode("=?utf-8?q?Really? Yes?="), "Really? Yes");
+        assert_eq!(decode("=?utf-8?q?Really??="), "Really?");
+    }
+
+    #[test]
+    fn what_should_have_been_escaped_is_still_read() {
+        assert_eq!(decode("=?iso-8859-1?Q?Frösche?="), "Frösche");
+        assert_eq!(decode("=?utf-8?Q?Frösche_=E2=82=AC?="), "Frösche €");
+    }
+
+    #[test]
+    fn an_unfinished_word_costs_no_more_than_its_length() {
+        let line = "=?ab?q?x".repeat(100_000);
+
+        assert_eq!(decode(&line), line);
+    }
+
+    #[test]
+    fn the_length_of_a_leading_word_is_known() {
+        assert_eq!(length("=?utf-8?q?a,b?=, c"), Some(15));
+        assert_eq!(length("=?utf-8?q?a b?="), None);
+        assert_eq!(length("x=?utf-8?q?a?="), None);
+    }
+}

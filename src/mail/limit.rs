@@ -1,0 +1,114 @@
+//! How much of a mail is read and kept.
+//!
+//! Everything in a mail is the sender's choice, so everything has a limit. What lies beyond a limit stays in
+//! the stored source and is named by a [`Defect`](super::Defect). The numbers are far above what mail
+//! programs write: Exchange takes 256 KiB of header, 250 attachments and 30 levels.
+
+use crate::text;
+
+/// How far into a header fields are read.
+pub(super) const HEADER_BYTES: usize = 512 * 1024;
+
+/// Fields kept of one header.
+pub(super) const FIELDS: usize = 1_000;
+
+/// Longest field value kept.
+pub(super) const VALUE_BYTES: usize = 64 * 1024;
+
+/// Longest Content-Type or Content-Disposition read. A file name of 255 characters, percent-encoded and cut
+/// into continuations, takes 3 KiB. Merging continuations is quadratic, so this limit is small.
+pub(super) const PARAMETER_BYTES: usize = 8 * 1024;
+
+/// Longest subject and display name kept, in characters: what one line of a header may hold (RFC 5322 §2.1.1).
+pub(super) const NAME_CHARS: usize = 998;
+
+/// Longest Message-ID, Content-ID and address kept, for the same reason.
+pub(super) const ID_BYTES: usize = 998;
+
+/// Ids kept of In-Reply-To and of References: the newest, because threading looks at them first.
+pub(super) const IDS: usize = 100;
+
+/// Addresses kept of one field.
+pub(super) const ADDRESSES: usize = 1_000;
+
+/// Longest file name kept: the most that common file systems take.
+pub(super) const FILENAME_BYTES: usize = 255;
+
+/// MIME parts read, and Content-IDs looked for in the HTML.
+pub(super) const PARTS: usize = 1_000;
+
+/// How deep multiparts are taken apart. Every level reads its bytes again.
+pub(super) const DEPTH: usize = 32;
+
+/// Text kept. More than anybody reads, less than what hurts a dashboard.
+pub(super) const TEXT_BYTES: usize = 2 * 1024 * 1024;
+
+/// Encoded bytes of body parts that are decoded: `TEXT_BYTES` at the most wasteful encoding, `=XX`.
+pub(super) const BODY_BYTES: usize = 3 * TEXT_BYTES;
+
+/// Largest HTML body, before and after it is sanitised.
+pub(super) const HTML_BYTES: usize = 1024 * 1024;
+
+/// How deep elements may nest. The HTML parser's work for one tag grows with the depth it stands at.
+pub(super) const HTML_DEPTH: usize = 512;
+
+/// Elements the HTML parser may make. Not bounded by the size: 50 KB of badly nested `<b>` make millions.
+pub(super) const HTML_ELEMENTS: usize = 100_000;
+
+/// Nodes the HTML parser may put elsewhere than where they stood. Each time it searches all siblings.
+pub(super) const HTML_MOVES: usize = 2_000;
+
+/// Attributes one tag may have. The HTML parser compares each with all before it.
+pub(super) const HTML_ATTRIBUTES: usize = 256;
+
+/// Cuts `text` to at most `bytes` bytes, between two characters; says whether it did.
+pub(super) fn cut(text: &mut String, bytes: usize) -> bool {
+    let kept = text::cut(text, bytes).len();
+    let too_long = kept < text.len();
+    text.truncate(kept);
+    too_long
+}
+
+/// Cuts `text` to at most `chars` characters; says whether it did.
+pub(super) fn cut_chars(text: &mut String, chars: usize) -> bool {
+    match text.char_indices().nth(chars) {
+        Some((at, _)) => {
+            text.truncate(at);
+            true
+        }
+        None => false,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_cut_never_splits_a_character() {
+        let mut text = "äöü".to_owned();
+
+        assert!(cut(&mut text, 3));
+
+        assert_eq!(text, "ä");
+    }
+
+    #[test]
+    fn what_fits_is_left_alone() {
+        let mut text = "äöü".to_owned();
+
+        assert!(!cut(&mut text, 6));
+        assert!(!cut_chars(&mut text, 3));
+
+        assert_eq!(text, "äöü");
+    }
+
+    #[test]
+    fn characters_are_counted_not_bytes() {
+        let mut text = "äöü".to_owned();
+
+        assert!(cut_chars(&mut text, 2));
+
+        assert_eq!(text, "äö");
+    }
+}

@@ -1,0 +1,253 @@
+//! The MIME structure of a message (RFC 2045, RFC 2046): its parts, in the order they stand.
+//!
+//! Parts borrow from the source and are decoded by whoever needs them. Attached messages are not taken
+//! apart, so nesting them costs nothing. Ours rather than `mail-parser`'s, which searches the whole rest of
+//! a message for every boundary that is missing, decodes every attachment into memory, and overflows the
+//! stack on a megabyte of messages in messages.
+
+use std::borrow::Cow;
+use std::collections::BTreeSet;
+
+use mail_parser::ContentType;
+use mail_parser::parsers::MessageStream;
+use memchr::{memchr, memmem};
+
+use crate::mail::header::{Field, Header};
+use crate::mail::transfer::Encoding;
+use crate::mail::{Defect, encoded_word, limit, message_id};
+
+/// What a part is by default (RFC 2045 §5.2).
+const PLAIN: &str = "text/plain";
+
+/// What it is if its type is nonsense.
+const UNKNOWN: &str = "application/octet-stream";
+
+/// One part: a leaf with content, or a multipart with parts.
+pub(super) struct Part<'a> {
+    /// `type/subtype`, lower case.
+    pub(super) media_type: String,
+    /// The charset parameter, as written.
+    pub(super) charset: Option<String>,
+    /// Its file name, decoded but as the mail gives it.
+    pub(super) filename: Option<String>,
+    /// What Content-Disposition says.
+    pub(super) disposition: Option<Disposition>,
+    /// How `content` is written.
+    pub(super) encoding: Encoding,
+    /// Content-ID without angle brackets.
+    pub(super) content_id: Option<String>,
+    /// What follows the part's header, still encoded.
+    pub(super) content: &'a [u8],
+    /// The parts of a multipart, as indices into all parts. Empty for a leaf.
+    pub(super) children: Vec<usize>,
+}
+
+/// How a part is meant to be shown (RFC 2183).
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Disposition {
+    Inline,
+    /// `attachment`, or anything unknown (RFC 2183 §2.8).
+    Attachment,
+}
+
+/// Takes a message apart. Part 0 is the message; a multipart stands before its parts. A part's index
+/// depends on the source alone, as it must: it is stored with an attachment to find it again.
+pub(super) fn parts<'a>(
+    header: &Header<'a>,
+    body: &'a [u8],
+    defects: &mut BTreeSet<Defect>,
+) -> Vec<Part<'a>> {
+    let mut splitter = Splitter { parts: Vec::new(), defects };
+    splitter.add(header, body, PLAIN, 0);
+    splitter.parts
+}
+
+struct Splitter<'a, 'd> {
+    parts: Vec<Part<'a>>,
+    defects: &'d mut BTreeSet<Defect>,
+}
+
+impl<'a> Splitter<'a, '_> {
+    /// Adds a part and all below it; gives its index. Recursion ends at [`limit::DEPTH`].
+    fn add(&mut self, header: &Header<'a>, content: &'a [u8], default_type: &str, depth: usize) -> usize {
+        let index = self.parts.len();
+        let (part, boundary) = leaf(header, content, default_type);
+        let is_multipart = part.media_type.starts_with("multipart/");
+        let child_type = if part.media_type == "multipart/digest" { "message/rfc822" } else { PLAIN };
+        self.parts.push(part);
+        if !is_multipart {
+            return index;
+        }
+        if depth == limit::DEPTH {
+            self.defects.insert(Defect::TooDeep);
+            return index;
+        }
+        let (sections, closed) = sections(content, boundary.as_deref().unwrap_or_default());
+        if !closed {
+            self.defects.insert(Defect::BrokenStructure);
+        }
+        // A multipart without a part is text that claims to be one.
+        if let (true, Some(part)) = (sections.is_empty(), self.parts.get_mut(index)) {
+            PLAIN.clone_into(&mut part.media_type);
+        }
+        let mut children = Vec::new();
+        for section in sections {
+            if self.parts.len() == limit::PARTS {
+                self.defects.insert(Defect::TooMany);
+                break;
+            }
+            let (header, content) = Header::split(section);
+            children.push(self.add(&header, content, child_type, depth + 1));
+        }
+        if let Some(part) = self.parts.get_mut(index) {
+            part.children = children;
+        }
+        index
+    }
+}
+
+/// Reads a part as a leaf; beside it, the boundary if it has one.
+fn leaf<'a>(header: &Header<'a>, content: &'a [u8], default_type: &str) -> (Part<'a>, Option<String>) {
+    let content_type = header.first("Content-Type").map(|field| parameters(&field));
+    let disposition = header.first("Content-Disposition").and_then(|field| parameters(&field));
+    let filename = disposition
+        .as_ref()
+        .and_then(|disposition| disposition.attribute("filename"))
+        .or_else(|| content_type.as_ref()?.as_ref()?.attribute("name"))
+        .map(text);
+    let attribute = |name: &str| content_type.as_ref()?.as_ref()?.attribute(name).map(text);
+    let part = Part {
+        media_type: match &content_type {
+            None => default_type.to_owned(),
+            Some(content_type) => media_type(content_type.as_ref()),
+        },
+        charset: attribute("charset"),
+        filename,
+        disposition: disposition.map(|disposition| match disposition.ctype() {
+            "inline" => Disposition::Inline,
+            _ => Disposition::Attachment,
+        }),
+        encoding: header
+            .first("Content-Transfer-Encoding")
+            .map_or(Encoding::Identity, |field| Encoding::parse(&field.text())),
+        content_id: header.first("Content-ID").and_then(|field| message_id::ids(&field.text()).next()),
+        content,
+        children: Vec::new(),
+    };
+    let boundary = attribute("boundary").filter(|boundary| !boundary.is_empty());
+    (part, boundary)
+}
+
+fn media_type(content_type: Option<&ContentType<'_>>) -> String {
+    let Some(content_type) = content_type else { return PLAIN.to_owned() };
+    let is_token = |text: &str| {
+        // RFC 6838 §4.2.
+        (1..=127).contains(&text.len())
+            && text.bytes().all(|byte| byte.is_ascii_alphanumeric() || b"!#$&-^_.+".contains(&byte))
+    };
+    match (content_type.ctype(), content_type.subtype()) {
+        ("text", None) => PLAIN.to_owned(),
+        (main, Some(sub)) if is_token(main) && is_token(sub) => format!("{main}/{sub}"),
+        _ => UNKNOWN.to_owned(),
+    }
+}
+
+/// Stands between the two characters that open an encoded word while `mail-parser` reads parameters: it
+/// would decode it in time that grows with the square of its length. [`text`] decodes it afterwards.
+const OPENING: &str = "=?";
+const MASKED: &str = "=\u{1}?";
+
+/// Reads a field of a value with parameters, continued and percent-encoded ones included (RFC 2231).
+fn parameters(field: &Field<'_>) -> Option<ContentType<'static>> {
+    let mut line = field.text().into_owned();
+    limit::cut(&mut line, limit::PARAMETER_BYTES);
+    // The parser wants a whole line.
+    let line = line.replace(OPENING, MASKED) + "\n";
+    MessageStream::new(line.as_bytes()).parse_content_type().into_owned().into_content_type()
+}
+
+/// A parameter's value, encoded words decoded: not allowed there (RFC 2047 §5), and everywhere.
+fn text(value: &str) -> String {
+    let value =
+        if value.contains(MASKED) { value.replace(MASKED, OPENING).into() } else { Cow::Borrowed(value) };
+    encoded_word::decode(value.trim()).into_owned()
+}
+
+/// The sections of a multipart's content between its delimiters (RFC 2046 §5.1.1), and whether there was a
+/// closing one. Text before the first and behind the last belongs to nobody.
+///
+/// A delimiter behind the closing one opens a section again: some programs give a multipart and one of its
+/// parts the same boundary.
+fn sections<'a>(content: &'a [u8], boundary: &str) -> (Vec<&'a [u8]>, bool) {
+    let mut sections = Vec::new();
+    let mut open: Option<usize> = None;
+    let mut closed = false;
+    for delimiter in delimiters(content, boundary) {
+        if let Some(start) = open {
+            sections.push(content.get(start..delimiter.start).unwrap_or_default());
+        }
+        closed = delimiter.closes;
+        open = (!closed).then_some(delimiter.end);
+        if sections.len() > limit::PARTS {
+            return (sections, true);
+        }
+    }
+    if let Some(start) = open {
+        sections.push(content.get(start..).unwrap_or_default());
+    }
+    (sections, closed)
+}
+
+/// A delimiter line.
+struct Delimiter {
+    /// Where the line break before it starts, which belongs to it.
+    start: usize,
+    /// Where the line after it starts.
+    end: usize,
+    /// Whether it is the last.
+    closes: bool,
+}
+
+fn delimiters(content: &[u8], boundary: &str) -> impl Iterator<Item = Delimiter> {
+    let finder = memmem::Finder::new(b"\n--");
+    let mut dashes = content.starts_with(b"--").then_some(0);
+    let mut from = 0;
+    std::iter::from_fn(move || {
+        loop {
+            if boundary.is_empty() {
+                return None;
+            }
+            let line = match dashes.take() {
+                Some(line) => line,
+                None => from + finder.find(content.get(from..)?)? + 1,
+            };
+            from = line;
+            if let Some(delimiter) = delimiter(content, line, boundary) {
+                // The line break behind it may be the one before the next.
+                from = delimiter.end.saturating_sub(1).max(line);
+                return Some(delimiter);
+            }
+        }
+    })
+}
+
+/// The delimiter at the start of the line at `line`, if that is one: nothing but white space follows it.
+fn delimiter(content: &[u8], line: usize, boundary: &str) -> Option<Delimiter> {
+    let rest = content.get(line + 2..)?.strip_prefix(boundary.as_bytes())?;
+    let length = memchr(b'\n', rest).map_or(rest.len(), |i| i + 1);
+    let tail = rest.get(..length)?.trim_ascii_end();
+    if !matches!(tail, b"" | b"--") {
+        return None;
+    }
+    let before = content.get(..line)?;
+    let break_length =
+        [&b"\r\n"[..], b"\n"].iter().find(|end| before.ends_with(end)).map_or(0, |end| end.len());
+    Some(Delimiter {
+        start: line - break_length,
+        end: content.len() - rest.len() + length,
+        closes: tail == b"--",
+    })
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,122 @@
+//! Golden mails: each `tests/mail/NN-what-it-shows.eml` is read, and what a person and a dashboard would see
+//! of it is compared with the snapshot beside it.
+
+#![expect(clippy::unwrap_used, reason = "a failed setup step is a failed test")]
+
+use std::fmt::Write as _;
+use std::fs;
+use std::path::Path;
+
+use chrono::DateTime;
+use postroom::mail::{self, Address, Mail};
+use postroom::message::{Extent, Listed, Message, Uid};
+
+#[test]
+fn every_golden_mail_is_read_as_its_snapshot_says() {
+    let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/mail");
+    let mut settings = insta::Settings::clone_current();
+    settings.set_snapshot_path("mail/snapshots");
+    settings.set_prepend_module_to_snapshot(false);
+    settings.set_omit_expression(true);
+    let mut paths: Vec<_> = fs::read_dir(folder).unwrap().map(|entry| entry.unwrap().path()).collect();
+    paths.retain(|path| path.extension().is_some_and(|extension| extension == "eml"));
+    paths.sort();
+
+    for path in &paths {
+        let name = path.file_stem().unwrap().to_str().unwrap();
+        let source = fs::read(path).unwrap();
+        let mail = mail::read(&message(source.clone()));
+        settings.bind(|| insta::assert_snapshot!(name, view(&mail)));
+        for attachment in &mail.attachments {
+            let bytes = mail::attached(&source, attachment.part).unwrap();
+            assert_eq!(bytes.len() as u64, attachment.size, "{name}, part {}", attachment.part);
+        }
+    }
+
+    assert!(paths.len() > 30, "{} golden mails", paths.len());
+}
+
+fn message(source: Vec<u8>) -> Message {
+    let received = DateTime::parse_from_rfc3339("2026-03-03T08:05:09Z").unwrap();
+    let listed = Listed { uid: Uid(1), size: source.len() as u64, internal_date: Some(received) };
+    Message { listed, source, extent: Extent::Whole }
+}
+
+/// Everything in a mail, for reading.
+fn view(mail: &Mail) -> String {
+    let mut view = String::new();
+    let mut line = |name: &str, value: &str| {
+        if !value.is_empty() {
+            writeln!(view, "{name}: {}", visible(value)).unwrap();
+        }
+    };
+    line("from", &addresses(mail.from.as_slice()));
+    line("sender", &addresses(mail.sender.as_slice()));
+    line("reply-to", &addresses(&mail.reply_to));
+    line("to", &addresses(&mail.to));
+    line("cc", &addresses(&mail.cc));
+    line("subject", &mail.subject);
+    line("date", &mail.date.map(|date| date.to_rfc3339()).unwrap_or_default());
+    line("received", &mail.received.map(|date| date.to_rfc3339()).unwrap_or_default());
+    line("message-id", mail.message_id.as_deref().unwrap_or_default());
+    line("in-reply-to", &mail.in_reply_to.join(" | "));
+    line("references", &mail.references.join(" | "));
+    line("size", &mail.size.to_string());
+    line("fingerprint", &hex(&mail.fingerprint.0));
+    line("defects", &mail.defects.iter().map(|defect| defect.as_str()).collect::<Vec<_>>().join(", "));
+    for attachment in &mail.attachments {
+        let filename = attachment.filename.as_deref().unwrap_or("(no name)");
+        let content_id = attachment.content_id.as_deref().map(|id| format!(", id {id}")).unwrap_or_default();
+        let inline = if attachment.inline { ", inline" } else { "" };
+        line(
+            "attachment",
+            &format!(
+                "part {}: {filename}, {}, {} bytes{content_id}{inline}, {}",
+                attachment.part,
+                attachment.content_type,
+                attachment.size,
+                hex(&attachment.sha256[..8])
+            ),
+        );
+    }
+    let headers: Vec<String> = mail
+        .headers
+        .iter()
+        .map(|(name, value)| {
+            format!(
+                "{name}: {value}
+"
+            )
+        })
+        .collect();
+    section(&mut view, "headers", &headers.concat());
+    section(&mut view, "text", &mail.text);
+    section(&mut view, "html", mail.html.as_deref().unwrap_or_default());
+    view
+}
+
+fn section(view: &mut String, name: &str, content: &str) {
+    if !content.is_empty() {
+        writeln!(view, "\n---- {name}\n{}", visible(content)).unwrap();
+    }
+}
+
+fn addresses(addresses: &[Address]) -> String {
+    addresses
+        .iter()
+        .map(|Address { name, address }| format!("{name} <{address}>"))
+        .collect::<Vec<_>>()
+        .join(", ")
+}
+
+/// Shows characters that a terminal or an editor would not.
+fn visible(text: &str) -> String {
+    let hidden = |char: char| char.is_control() && char != '\n' || char == '\u{fffd}' || char == '\u{a0}';
+    text.chars()
+        .flat_map(|char| if hidden(char) { char.escape_unicode().collect() } else { vec![char] })
+        .collect()
+}
+
+fn hex(bytes: &[u8]) -> String {
+    bytes.iter().map(|byte| format!("{byte:02x}")).collect::<Vec<_>>().concat()
+}
