@@ -1,0 +1,313 @@
+//! The versioned JSON contract with helpdesks: what is sent when a message has been stored.
+//!
+//! The envelope is Standard Webhooks 1.0's (`type`, `timestamp`, `data`). An event is rendered once, when its
+//! message is recorded, and delivered byte for byte. Fields are only ever added within a schema version.
+
+use std::fmt::Write;
+
+use chrono::{DateTime, FixedOffset, SecondsFormat, Utc};
+use serde::{Serialize, Serializer};
+use uuid::Uuid;
+
+use crate::mail::{Address, Attachment, Mail};
+use crate::message::{Uid, UidValidity};
+use crate::text;
+use crate::ticket::{Filing, Ticket};
+
+/// Grows when a field changes its meaning or goes.
+const SCHEMA_VERSION: u32 = 1;
+
+/// Receivers expect events well below 256 KiB; a body beyond this is cut and marked `truncated`.
+const MAX_TEXT_BYTES: usize = 96 * 1024;
+
+/// HTML beyond this is left out rather than cut, since half of it is not HTML.
+const MAX_HTML_BYTES: usize = 96 * 1024;
+
+/// Addresses of one field, attachments and references beyond this are left out.
+const MAX_ITEMS: usize = 100;
+
+/// Header fields that a helpdesk needs to treat a mail rightly. All others stay in the database.
+const HEADERS: [&str; 12] = [
+    "auto-submitted",
+    "delivered-to",
+    "importance",
+    "list-id",
+    "list-unsubscribe",
+    "precedence",
+    "priority",
+    "return-path",
+    "x-auto-response-suppress",
+    "x-original-to",
+    "x-priority",
+    "x-spam-flag",
+];
+
+/// An event, ready to be stored with its deliveries.
+#[derive(Clone, PartialEq, Eq)]
+pub struct Event {
+    /// `evt_…`: unique, the same in every attempt and for every webhook.
+    pub id: String,
+    /// `ticket.created`, `ticket.message.received` or `endpoint.test`.
+    pub kind: &'static str,
+    /// The JSON text, without NUL.
+    pub body: String,
+}
+
+/// Everything an event about a received message says.
+#[derive(Clone, Copy)]
+pub struct Received<'a> {
+    /// When it was recorded.
+    pub at: DateTime<Utc>,
+    /// Name of the mailbox it came to.
+    pub mailbox: &'a str,
+    /// The folder in it.
+    pub folder: &'a str,
+    /// UIDVALIDITY of that folder.
+    pub uidvalidity: UidValidity,
+    /// UID in it.
+    pub uid: Uid,
+    /// Id of the stored message.
+    pub message_id: Uuid,
+    /// The ticket, this message counted.
+    pub ticket: &'a Ticket,
+    /// Why that ticket.
+    pub filing: &'a Filing,
+    /// The mail.
+    pub mail: &'a Mail,
+}
+
+impl Event {
+    /// Renders the event about a received message: `ticket.created` if it opened its ticket.
+    pub fn received(received: &Received<'_>) -> Self {
+        let id = format!("evt_{}", Uuid::now_v7().simple());
+        let kind =
+            if received.filing.ticket.is_none() { "ticket.created" } else { "ticket.message.received" };
+        let envelope = Envelope {
+            kind,
+            timestamp: received.at.to_rfc3339_opts(SecondsFormat::Millis, true),
+            schema_version: SCHEMA_VERSION,
+            data: Data::new(&id, received),
+        };
+        Self { kind, body: json(&envelope), id }
+    }
+
+    /// Renders `endpoint.test`, by which an operator finds out whether a webhook works. Says nothing else.
+    pub fn test(at: DateTime<Utc>) -> Self {
+        let id = format!("evt_{}", Uuid::now_v7().simple());
+        let kind = "endpoint.test";
+        let envelope = Envelope {
+            kind,
+            timestamp: at.to_rfc3339_opts(SecondsFormat::Millis, true),
+            schema_version: SCHEMA_VERSION,
+            data: Test { event_id: &id },
+        };
+        Self { kind, body: json(&envelope), id }
+    }
+}
+
+fn json(envelope: &Envelope<impl Serialize>) -> String {
+    // Serialising strings and numbers into memory cannot fail.
+    serde_json::to_string(envelope).unwrap_or_default()
+}
+
+#[derive(Serialize)]
+struct Envelope<T> {
+    #[serde(rename = "type")]
+    kind: &'static str,
+    timestamp: String,
+    schema_version: u32,
+    data: T,
+}
+
+#[derive(Serialize)]
+struct Test<'a> {
+    event_id: &'a str,
+}
+
+#[derive(Serialize)]
+struct Data<'a> {
+    event_id: &'a str,
+    sequence: i32,
+    ticket: TicketData<'a>,
+    thread: ThreadData<'a>,
+    message: MessageData<'a>,
+    attachments: Vec<AttachmentData<'a>>,
+    source: SourceData<'a>,
+}
+
+#[derive(Serialize)]
+struct TicketData<'a> {
+    id: Uuid,
+    number: i64,
+    is_new: bool,
+    status: &'a str,
+    subject: Text<'a>,
+}
+
+#[derive(Serialize)]
+struct ThreadData<'a> {
+    rule: &'static str,
+    matched_message_id: Option<Text<'a>>,
+}
+
+#[derive(Serialize)]
+struct MessageData<'a> {
+    id: Uuid,
+    message_id: Option<Text<'a>>,
+    in_reply_to: Vec<Text<'a>>,
+    references: Vec<Text<'a>>,
+    subject: Text<'a>,
+    date: Option<String>,
+    received_at: Option<String>,
+    from: Option<AddressData<'a>>,
+    sender: Option<AddressData<'a>>,
+    reply_to: Vec<AddressData<'a>>,
+    to: Vec<AddressData<'a>>,
+    cc: Vec<AddressData<'a>>,
+    text: Text<'a>,
+    html: Option<Text<'a>>,
+    truncated: bool,
+    size: u64,
+    headers: Vec<(Text<'a>, Text<'a>)>,
+    defects: Vec<&'static str>,
+}
+
+#[derive(Serialize)]
+struct AddressData<'a> {
+    name: Text<'a>,
+    address: Text<'a>,
+}
+
+#[derive(Serialize)]
+struct AttachmentData<'a> {
+    part: u32,
+    filename: Option<Text<'a>>,
+    content_type: Text<'a>,
+    size: u64,
+    sha256: String,
+    content_id: Option<Text<'a>>,
+    inline: bool,
+}
+
+#[derive(Serialize)]
+struct SourceData<'a> {
+    mailbox: &'a str,
+    folder: &'a str,
+    uidvalidity: u32,
+    uid: u32,
+}
+
+impl<'a> Data<'a> {
+    fn new(event_id: &'a str, received: &Received<'a>) -> Self {
+        let Received { ticket, filing, mail, .. } = *received;
+        Self {
+            event_id,
+            sequence: ticket.message_count,
+            ticket: TicketData {
+                id: ticket.id,
+                number: ticket.number,
+                is_new: filing.ticket.is_none(),
+                status: &ticket.status,
+                subject: Text(&ticket.subject),
+            },
+            thread: ThreadData {
+                rule: filing.rule.as_str(),
+                matched_message_id: filing.evidence.as_deref().map(Text),
+            },
+            message: MessageData::new(received.message_id, mail),
+            attachments: mail.attachments.iter().take(MAX_ITEMS).map(AttachmentData::new).collect(),
+            source: SourceData {
+                mailbox: received.mailbox,
+                folder: received.folder,
+                uidvalidity: received.uidvalidity.0,
+                uid: received.uid.0,
+            },
+        }
+    }
+}
+
+impl<'a> MessageData<'a> {
+    fn new(id: Uuid, mail: &'a Mail) -> Self {
+        let text = text::cut(&mail.text, MAX_TEXT_BYTES);
+        let html = mail.html.as_deref().filter(|html| html.len() <= MAX_HTML_BYTES);
+        Self {
+            id,
+            message_id: mail.message_id.as_deref().map(Text),
+            in_reply_to: texts(&mail.in_reply_to),
+            references: texts(&mail.references),
+            subject: Text(&mail.subject),
+            date: mail.date.map(rfc3339),
+            received_at: mail.received.map(rfc3339),
+            from: mail.from.as_ref().map(AddressData::new),
+            sender: mail.sender.as_ref().map(AddressData::new),
+            reply_to: addresses(&mail.reply_to),
+            to: addresses(&mail.to),
+            cc: addresses(&mail.cc),
+            truncated: text.len() < mail.text.len() || html.is_some() != mail.html.is_some(),
+            text: Text(text),
+            html: html.map(Text),
+            size: mail.size,
+            headers: mail
+                .headers
+                .iter()
+                .filter(|field| is_forwarded(field))
+                .map(|(n, v)| (Text(n), Text(v)))
+                .collect(),
+            defects: mail.defects.iter().map(|defect| defect.as_str()).collect(),
+        }
+    }
+}
+
+impl<'a> AddressData<'a> {
+    fn new(address: &'a Address) -> Self {
+        Self { name: Text(&address.name), address: Text(&address.address) }
+    }
+}
+
+impl<'a> AttachmentData<'a> {
+    fn new(attachment: &'a Attachment) -> Self {
+        Self {
+            part: attachment.part,
+            filename: attachment.filename.as_deref().map(Text),
+            content_type: Text(&attachment.content_type),
+            size: attachment.size,
+            sha256: hex(&attachment.sha256),
+            content_id: attachment.content_id.as_deref().map(Text),
+            inline: attachment.inline,
+        }
+    }
+}
+
+/// Text from outside: NUL is left out, since many receivers store events in a database that refuses it.
+struct Text<'a>(&'a str);
+
+impl Serialize for Text<'_> {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.serialize_str(&text::clean(self.0))
+    }
+}
+
+fn texts(ids: &[String]) -> Vec<Text<'_>> {
+    // The newest ids are last and matter most.
+    ids.iter().skip(ids.len().saturating_sub(MAX_ITEMS)).map(|id| Text(id)).collect()
+}
+
+fn addresses(list: &[Address]) -> Vec<AddressData<'_>> {
+    list.iter().take(MAX_ITEMS).map(AddressData::new).collect()
+}
+
+fn hex(bytes: &[u8]) -> String {
+    bytes.iter().fold(String::new(), |mut hex, byte| {
+        // Writing into a String cannot fail.
+        let _ = write!(hex, "{byte:02x}");
+        hex
+    })
+}
+
+fn rfc3339(date: DateTime<FixedOffset>) -> String {
+    date.to_rfc3339_opts(SecondsFormat::Secs, true)
+}
+
+fn is_forwarded((name, value): &(String, String)) -> bool {
+    value.len() <= 2_000 && HEADERS.contains(&name.to_ascii_lowercase().as_str())
+}
