@@ -1,0 +1,144 @@
+//! Who empties a mailbox: one worker at a time, named by a lease with an epoch.
+//!
+//! The epoch grows with each change of holder, and every write of intake names it, so a worker that was
+//! paused for longer than its lease finds its writes refused, not mixed with its successor's.
+
+use std::time::Duration;
+
+use sqlx::{PgConnection, Row};
+use tokio::time::{Instant, sleep_until, timeout_at};
+
+use crate::config;
+use crate::store::{Error, Store};
+
+/// How long a lease lives unless renewed. Renewals come every third of it.
+pub const LEASE: Duration = Duration::from_mins(1);
+
+/// The right to empty a mailbox, until another worker takes it over.
+#[derive(Debug, Clone)]
+pub struct Lease {
+    pub(super) mailbox_id: i32,
+    pub(super) epoch: i64,
+}
+
+impl Store {
+    /// Makes sure that every configured mailbox has its row. Rows of mailboxes no longer configured stay.
+    ///
+    /// # Errors
+    /// [`Error::OtherMailbox`] if a name stands for another server, account or folder than before: UIDs in the
+    /// ledger would be taken for those of other messages, and those moved or expunged unread.
+    pub async fn register_mailboxes(&self, mailboxes: &[config::Mailbox]) -> Result<(), Error> {
+        for mailbox in mailboxes {
+            sqlx::query(
+                "INSERT INTO mailboxes (name, host, account, folder) VALUES ($1, $2, $3, $4)
+                 ON CONFLICT (name) DO NOTHING",
+            )
+            .bind(&mailbox.name)
+            .bind(&mailbox.host)
+            .bind(&mailbox.username)
+            .bind(&mailbox.folder)
+            .execute(&self.pool)
+            .await?;
+            let (host, account, folder): (String, String, String) =
+                sqlx::query_as("SELECT host, account, folder FROM mailboxes WHERE name = $1")
+                    .bind(&mailbox.name)
+                    .fetch_one(&self.pool)
+                    .await?;
+            if (&host, &account, &folder) != (&mailbox.host, &mailbox.username, &mailbox.folder) {
+                // The account stays unsaid: errors end up in logs.
+                let other = if account == mailbox.username { "" } else { " of another account" };
+                return Err(Error::OtherMailbox {
+                    name: mailbox.name.clone(),
+                    known: format!("{folder:?} at {host}"),
+                    configured: format!("{:?} at {}{other}", mailbox.folder, mailbox.host),
+                });
+            }
+        }
+        Ok(())
+    }
+
+    /// Takes the lease of a mailbox for `holder`, or takes it again. `None` while another worker holds it.
+    pub async fn acquire_lease(&self, mailbox: &str, holder: &str) -> Result<Option<Lease>, Error> {
+        let row = sqlx::query(
+            "UPDATE mailboxes
+             SET lease_epoch = lease_epoch + 1, lease_holder = $2, lease_until = now() + make_interval(secs => $3)
+             WHERE name = $1 AND (lease_until IS NULL OR lease_until < now() OR lease_holder = $2)
+             RETURNING id, lease_epoch",
+        )
+        .bind(mailbox)
+        .bind(holder)
+        .bind(LEASE.as_secs_f64())
+        .fetch_optional(&self.pool)
+        .await?;
+        row.map(|row| Ok(Lease { mailbox_id: row.try_get(0)?, epoch: row.try_get(1)? })).transpose()
+    }
+
+    /// Renews a lease for as long as this future lives; ends only with an error.
+    ///
+    /// # Errors
+    /// [`Error::LeaseLost`] when another worker has taken over, or when no renewal came through before the lease
+    /// ended. So this is also the deadline of a database that answers nothing any more: whoever works under the
+    /// lease is to be dropped then.
+    pub async fn keep_lease(&self, lease: &Lease) -> Error {
+        let mut ends = Instant::now() + LEASE;
+        loop {
+            let renewed = async { lease.renew(&mut *self.pool.acquire().await?).await };
+            match timeout_at(ends, renewed).await {
+                Ok(Ok(())) => ends = Instant::now() + LEASE,
+                Ok(Err(Error::LeaseLost)) => return Error::LeaseLost,
+                // The database is in trouble; the lease may outlive that.
+                Ok(Err(_)) | Err(_) => {}
+            }
+            let next = Instant::now() + LEASE / 3;
+            if next > ends {
+                return Error::LeaseLost;
+            }
+            sleep_until(next).await;
+        }
+    }
+
+    /// Gives a lease back, so that another worker need not wait for its end. No error if it is lost already.
+    pub async fn release_lease(&self, lease: &Lease) -> Result<(), Error> {
+        sqlx::query(
+            "UPDATE mailboxes SET lease_until = NULL, lease_holder = NULL WHERE id = $1 AND lease_epoch = $2",
+        )
+        .bind(lease.mailbox_id)
+        .bind(lease.epoch)
+        .execute(&self.pool)
+        .await?;
+        Ok(())
+    }
+}
+
+impl Lease {
+    /// Fences the caller's transaction: until it ends, nobody can take the lease over. Several transactions of the
+    /// holder may run side by side.
+    ///
+    /// It also makes sure that a commit waits for the disk, which a database may have been told not to do: what
+    /// has been committed is removed from the mailbox.
+    pub(super) async fn fence(&self, connection: &mut PgConnection) -> Result<(), Error> {
+        let ours = sqlx::query(
+            "SELECT CASE current_setting('synchronous_commit')
+                    WHEN 'off' THEN set_config('synchronous_commit', 'on', true) END
+             FROM mailboxes WHERE id = $1 AND lease_epoch = $2 FOR SHARE",
+        )
+        .bind(self.mailbox_id)
+        .bind(self.epoch)
+        .fetch_optional(connection)
+        .await?;
+        ours.map(|_| ()).ok_or(Error::LeaseLost)
+    }
+
+    async fn renew(&self, connection: &mut PgConnection) -> Result<(), Error> {
+        let renewed = sqlx::query(
+            "UPDATE mailboxes SET lease_until = now() + make_interval(secs => $3)
+             WHERE id = $1 AND lease_epoch = $2",
+        )
+        .bind(self.mailbox_id)
+        .bind(self.epoch)
+        .bind(LEASE.as_secs_f64())
+        .execute(connection)
+        .await?;
+        if renewed.rows_affected() == 1 { Ok(()) } else { Err(Error::LeaseLost) }
+    }
+}

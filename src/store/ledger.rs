@@ -1,0 +1,315 @@
+//! Which messages are known, and how far each has come. Only UIDs named here are ever touched in a mailbox.
+
+use chrono::{DateTime, Utc};
+use sqlx::{AssertSqlSafe, PgConnection, Row};
+
+use crate::message::{Listed, Uid, UidSet, UidValidity};
+use crate::store::lease::Lease;
+use crate::store::{Error, Store};
+
+/// States of messages that are stored and still in the mailbox.
+const STORED: &str = "'recorded', 'duplicate'";
+
+/// States of messages that are not stored.
+const NOT_STORED: &str = "'seen', 'held'";
+
+/// A folder of a leased mailbox under one UIDVALIDITY: what a ledger entry belongs to.
+#[derive(Debug, Clone)]
+pub struct Folder {
+    /// The right to work on it.
+    pub lease: Lease,
+    /// The UIDVALIDITY its UIDs hold under.
+    pub uidvalidity: UidValidity,
+}
+
+/// A message that is to be fetched.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Due {
+    /// It.
+    pub listed: Listed,
+    /// How often fetching it, alone or with others, has failed.
+    pub attempts: u32,
+}
+
+/// How many messages of a mailbox stand where.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Standing {
+    /// Listed, not yet stored.
+    pub seen: u64,
+    /// Stored, not yet settled.
+    pub recorded: u64,
+    /// Kept in the mailbox on doubt, by reason.
+    pub held: Vec<(String, u64)>,
+}
+
+impl Store {
+    /// Opens the folder under `uidvalidity` and returns its watermark: every UID up to it is in the ledger.
+    ///
+    /// When UIDVALIDITY has changed, all older UIDs have lost their meaning (RFC 9051 §2.3.1.1): their entries
+    /// stay as they are, unused, and count again should that UIDVALIDITY come back. Listing starts anew, and
+    /// messages stored before are recognised by their fingerprint.
+    pub async fn open_folder(&self, lease: &Lease, uidvalidity: UidValidity) -> Result<(Folder, Uid), Error> {
+        let mut transaction = self.pool.begin().await?;
+        lease.fence(&mut transaction).await?;
+        let known: Option<i64> = sqlx::query_scalar("SELECT uidvalidity FROM mailboxes WHERE id = $1")
+            .bind(lease.mailbox_id)
+            .fetch_one(&mut *transaction)
+            .await?;
+        if known != Some(i64::from(uidvalidity.0)) {
+            sqlx::query(
+                "UPDATE mailboxes SET uidvalidity = $2, watermark = coalesce(
+                     (SELECT max(uid) FROM ledger WHERE mailbox_id = $1 AND uidvalidity = $2), 0)
+                 WHERE id = $1",
+            )
+            .bind(lease.mailbox_id)
+            .bind(i64::from(uidvalidity.0))
+            .execute(&mut *transaction)
+            .await?;
+        }
+        let watermark: i64 = sqlx::query_scalar("SELECT watermark FROM mailboxes WHERE id = $1")
+            .bind(lease.mailbox_id)
+            .fetch_one(&mut *transaction)
+            .await?;
+        transaction.commit().await?;
+        Ok((Folder { lease: lease.clone(), uidvalidity }, uid(watermark)))
+    }
+
+    /// Writes down listed messages as seen and moves the watermark up to `looked_at`.
+    pub async fn see(&self, folder: &Folder, listed: &[Listed], looked_at: Uid) -> Result<(), Error> {
+        let uids: Vec<i64> = listed.iter().map(|listed| i64::from(listed.uid.0)).collect();
+        let sizes: Vec<i64> = listed.iter().map(|l| i64::try_from(l.size).unwrap_or(i64::MAX)).collect();
+        let dates: Vec<Option<DateTime<Utc>>> =
+            listed.iter().map(|l| l.internal_date.map(|date| date.to_utc())).collect();
+        let mut transaction = self.pool.begin().await?;
+        folder.lease.fence(&mut transaction).await?;
+        sqlx::query(
+            "INSERT INTO ledger (mailbox_id, uidvalidity, uid, state, size, internal_date)
+             SELECT $1, $2, uid, 'seen', size, internal_date
+             FROM unnest($3::bigint[], $4::bigint[], $5::timestamptz[]) AS l (uid, size, internal_date)
+             ON CONFLICT DO NOTHING",
+        )
+        .bind(folder.lease.mailbox_id)
+        .bind(i64::from(folder.uidvalidity.0))
+        .bind(&uids)
+        .bind(&sizes)
+        .bind(&dates)
+        .execute(&mut *transaction)
+        .await?;
+        sqlx::query("UPDATE mailboxes SET watermark = greatest(watermark, $2) WHERE id = $1")
+            .bind(folder.lease.mailbox_id)
+            .bind(i64::from(looked_at.0))
+            .execute(&mut *transaction)
+            .await?;
+        transaction.commit().await?;
+        Ok(())
+    }
+
+    /// The next messages to fetch above `after`, ascending: seen ones, and held ones whose retry is due.
+    pub async fn to_fetch(&self, folder: &Folder, after: Uid, limit: i64) -> Result<Vec<Due>, Error> {
+        let rows = sqlx::query(
+            "SELECT uid, size, internal_date, attempts FROM ledger
+             WHERE mailbox_id = $1 AND uidvalidity = $2 AND uid > $3
+               AND state IN ('seen', 'held') AND (state = 'seen' OR retry_at <= now())
+             ORDER BY uid LIMIT $4",
+        )
+        .bind(folder.lease.mailbox_id)
+        .bind(i64::from(folder.uidvalidity.0))
+        .bind(i64::from(after.0))
+        .bind(limit)
+        .fetch_all(&self.pool)
+        .await?;
+        rows.iter()
+            .map(|row| {
+                let internal_date: Option<DateTime<Utc>> = row.try_get(2)?;
+                let listed = Listed {
+                    uid: uid(row.try_get(0)?),
+                    size: u64::try_from(row.try_get::<i64, _>(1)?).unwrap_or(0),
+                    internal_date: internal_date.map(|date| date.fixed_offset()),
+                };
+                Ok(Due { listed, attempts: u32::try_from(row.try_get::<i32, _>(3)?).unwrap_or(0) })
+            })
+            .collect()
+    }
+
+    /// What is stored and still waits to be settled: leftovers of a crash, of a lost connection, and of refusals
+    /// whose pause is over.
+    pub async fn to_settle(&self, folder: &Folder) -> Result<UidSet, Error> {
+        let uids: Vec<i64> = sqlx::query_scalar(
+            "SELECT uid FROM ledger
+             WHERE mailbox_id = $1 AND uidvalidity = $2 AND state IN ('recorded', 'duplicate')
+               AND (retry_at IS NULL OR retry_at <= now())",
+        )
+        .bind(folder.lease.mailbox_id)
+        .bind(i64::from(folder.uidvalidity.0))
+        .fetch_all(&self.pool)
+        .await?;
+        Ok(uids.into_iter().map(uid).collect())
+    }
+
+    /// Writes down that stored messages have been settled in the mailbox.
+    pub async fn settled(&self, folder: &Folder, uids: &UidSet) -> Result<(), Error> {
+        let change = "state = 'settled', settled_at = now(), retry_at = NULL, reason = $6";
+        self.change(folder, uids, STORED, change, None).await
+    }
+
+    /// Writes down that the mailbox does not settle messages: they are left alone for a pause that doubles each
+    /// time, from half a minute to an hour. Without one, a server that copies but then cannot delete would be
+    /// made to copy in every cycle.
+    pub async fn settle_later(&self, folder: &Folder, uids: &UidSet) -> Result<(), Error> {
+        let change = "attempts = attempts + 1, reason = $6,
+            retry_at = now() + least(interval '30 seconds' * 2 ^ least(attempts, 11), interval '1 hour')";
+        self.change(folder, uids, STORED, change, Some("the mailbox does not settle it")).await
+    }
+
+    /// Writes down that the connection broke while these were fetched: one of them may be what broke it.
+    pub async fn stumbled(&self, folder: &Folder, uids: &UidSet) -> Result<(), Error> {
+        self.change(folder, uids, NOT_STORED, "attempts = attempts + 1, reason = $6", None).await
+    }
+
+    /// Writes down that messages disappeared before they could be stored.
+    pub async fn gone(&self, folder: &Folder, uids: &UidSet) -> Result<(), Error> {
+        let change = "state = 'gone', retry_at = NULL, reason = $6";
+        self.change(folder, uids, NOT_STORED, change, Some("left the folder before it was fetched")).await
+    }
+
+    /// Holds messages: they stay in the mailbox and are tried again after a pause that doubles each time,
+    /// from a minute to a day.
+    pub async fn hold(&self, folder: &Folder, uids: &UidSet, reason: &str) -> Result<(), Error> {
+        let change = "state = 'held', attempts = attempts + 1, reason = $6,
+            retry_at = now() + least(interval '1 minute' * 2 ^ least(attempts, 11), interval '1 day')";
+        self.change(folder, uids, NOT_STORED, change, Some(reason)).await
+    }
+
+    /// Changes the entries of `uids` that are in one of `states`.
+    async fn change(
+        &self,
+        folder: &Folder,
+        uids: &UidSet,
+        states: &'static str,
+        change: &'static str,
+        reason: Option<&str>,
+    ) -> Result<(), Error> {
+        if uids.is_empty() {
+            return Ok(());
+        }
+        let numbers: Vec<i64> = uids.iter().map(|uid| i64::from(uid.0)).collect();
+        let statement = AssertSqlSafe(format!(
+            "UPDATE ledger SET {change}
+             WHERE mailbox_id = $1 AND uidvalidity = $2 AND uid BETWEEN $3 AND $4 AND uid = ANY($5)
+               AND state IN ({states})"
+        ));
+        let mut transaction = self.pool.begin().await?;
+        folder.lease.fence(&mut transaction).await?;
+        sqlx::query(statement)
+            .bind(folder.lease.mailbox_id)
+            .bind(i64::from(folder.uidvalidity.0))
+            .bind(numbers.first().copied())
+            .bind(numbers.last().copied())
+            .bind(&numbers)
+            .bind(reason)
+            .execute(&mut *transaction)
+            .await?;
+        transaction.commit().await?;
+        Ok(())
+    }
+
+    /// Writes down that a poll of the mailbox has completed.
+    pub async fn poll_completed(&self, lease: &Lease) -> Result<(), Error> {
+        sqlx::query(
+            "UPDATE mailboxes SET last_poll_at = now(), last_error = NULL, last_error_at = NULL
+             WHERE id = $1 AND lease_epoch = $2",
+        )
+        .bind(lease.mailbox_id)
+        .bind(lease.epoch)
+        .execute(&self.pool)
+        .await?;
+        Ok(())
+    }
+
+    /// Writes down why a poll of the mailbox failed. `reason` must hold nothing private.
+    pub async fn poll_failed(&self, mailbox: &str, reason: &str) -> Result<(), Error> {
+        sqlx::query("UPDATE mailboxes SET last_error = $2, last_error_at = now() WHERE name = $1")
+            .bind(mailbox)
+            .bind(reason)
+            .execute(&self.pool)
+            .await?;
+        Ok(())
+    }
+
+    /// How many messages of the mailbox stand where, under its present UIDVALIDITY.
+    pub async fn standing(&self, mailbox: &str) -> Result<Standing, Error> {
+        let rows = sqlx::query(
+            "SELECT l.state, coalesce(l.reason, ''), count(*)
+             FROM ledger l JOIN mailboxes m ON m.id = l.mailbox_id AND m.uidvalidity = l.uidvalidity
+             WHERE m.name = $1 AND l.state IN ('seen', 'recorded', 'duplicate', 'held')
+             GROUP BY 1, 2 ORDER BY 3 DESC, 2",
+        )
+        .bind(mailbox)
+        .fetch_all(&self.pool)
+        .await?;
+        let mut standing = Standing::default();
+        for row in rows {
+            let (state, reason): (String, String) = (row.try_get(0)?, row.try_get(1)?);
+            let count = u64::try_from(row.try_get::<i64, _>(2)?).unwrap_or(0);
+            match state.as_str() {
+                "held" => standing.held.push((reason, count)),
+                "seen" => standing.seen += count,
+                _ => standing.recorded += count,
+            }
+        }
+        Ok(standing)
+    }
+}
+
+/// A stored message's way through the ledger, decided when it is recorded.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Mark {
+    Recorded,
+    Duplicate,
+    Oversized,
+}
+
+/// Marks messages within the transaction that records them.
+pub(super) async fn mark(
+    connection: &mut PgConnection,
+    folder: &Folder,
+    marks: &[(Uid, Mark, uuid::Uuid)],
+) -> Result<(), Error> {
+    let uids: Vec<i64> = marks.iter().map(|(uid, ..)| i64::from(uid.0)).collect();
+    let states: Vec<&str> = marks
+        .iter()
+        .map(|(_, mark, _)| match mark {
+            Mark::Recorded => "recorded",
+            Mark::Duplicate => "duplicate",
+            Mark::Oversized => "held",
+        })
+        .collect();
+    let reasons: Vec<Option<&str>> = marks
+        .iter()
+        .map(|(_, mark, _)| (*mark == Mark::Oversized).then_some("larger than max_message_bytes"))
+        .collect();
+    let messages: Vec<uuid::Uuid> = marks.iter().map(|(.., message)| *message).collect();
+    sqlx::query(
+        "UPDATE ledger SET state = x.state, reason = x.reason, message_id = x.message_id,
+             recorded_at = now(), retry_at = NULL
+         FROM unnest($3::bigint[], $4::text[], $5::text[], $6::uuid[]) AS x (uid, state, reason, message_id)
+         WHERE mailbox_id = $1 AND uidvalidity = $2 AND ledger.uid = x.uid
+           -- Says nothing new, but keeps PostgreSQL to this part of the index whatever it believes of the rest.
+           AND ledger.uid BETWEEN $7 AND $8",
+    )
+    .bind(folder.lease.mailbox_id)
+    .bind(i64::from(folder.uidvalidity.0))
+    .bind(&uids)
+    .bind(&states)
+    .bind(&reasons)
+    .bind(&messages)
+    .bind(uids.iter().min())
+    .bind(uids.iter().max())
+    .execute(connection)
+    .await?;
+    Ok(())
+}
+
+fn uid(number: i64) -> Uid {
+    Uid(u32::try_from(number).unwrap_or(u32::MAX))
+}
