@@ -1,0 +1,286 @@
+//! Runs one IMAP command at a time, strictly.
+//!
+//! The IMAP crate is used as a parser only: its command methods end quietly on a tagged NO, a BAD or a closed
+//! connection (async-imap 0.12, `parse.rs`), and "nothing came" must never be taken for "nothing is there" by a
+//! program that deletes what it has stored. Here a command succeeds only by its own tagged OK.
+//!
+//! Invariant: responses that nobody asked for are looked at and dropped; nothing queues up.
+//! Invariant: no text of the IMAP crate's errors is kept. Its parse errors quote the whole buffer, which is mail.
+
+use std::fmt::Debug;
+use std::io;
+use std::panic::AssertUnwindSafe;
+use std::pin::Pin;
+use std::time::Duration;
+
+use async_imap::Client;
+use async_imap::imap_proto::{AttributeValue, MailboxDatum, Outcome, Response, ResponseCode, Status};
+use futures_util::FutureExt;
+use tokio::io::{AsyncRead, AsyncWrite, AsyncWriteExt};
+use tokio::time::timeout;
+use tokio_io_timeout::TimeoutStream;
+
+use crate::config;
+use crate::message::Uid;
+
+use super::capability::Capabilities;
+use super::error::{Answer, Error};
+use super::server_text::ServerText;
+
+/// The slowest transfer we wait for, in bytes a second. It lengthens the deadline of a command that fetches
+/// mail by what the mail may take.
+pub const SLOWEST_BYTES_PER_SECOND: u64 = 32 * 1024;
+
+/// A connection to a server: TLS, or a pipe in tests.
+pub(super) trait Wire: AsyncRead + AsyncWrite + Unpin + Send + Sync + Debug {}
+
+impl<T: AsyncRead + AsyncWrite + Unpin + Send + Sync + Debug> Wire for T {}
+
+/// A connection that can be told how long it may be silent. Above TLS and not below, so that each command sets it.
+type Line = Pin<Box<TimeoutStream<Box<dyn Wire>>>>;
+
+/// A connection and what is needed to run commands over it.
+pub(super) struct Driver {
+    client: Client<Line>,
+    commands: u64,
+    exists: Option<u32>,
+    command_timeout: Duration,
+    stall_timeout: Duration,
+    username: String,
+}
+
+impl Driver {
+    pub(super) fn new(wire: impl Wire + 'static, config: &config::Mailbox) -> Self {
+        Self {
+            client: Client::new(Box::pin(TimeoutStream::new(Box::new(wire)))),
+            commands: 0,
+            exists: None,
+            command_timeout: config.command_timeout,
+            stall_timeout: config.stall_timeout,
+            username: config.username.clone(),
+        }
+    }
+
+    /// Reads the server's greeting, and the capabilities if it carries them.
+    pub(super) async fn greeting(&mut self, limit: Duration) -> Result<Option<Capabilities>, Error> {
+        let during = "the greeting";
+        let read = timeout(limit, unpanicked(self.client.read_response()))
+            .await
+            .map_err(|_| Error::Timeout { during, limit })?;
+        let response = self.arrived(during, read, None)?;
+        match response.parsed() {
+            Response::Data { status: Status::Ok, .. } => Ok(Capabilities::read(response.parsed())),
+            Response::Data { status: Status::PreAuth, .. } => Err(Error::PreAuthenticated),
+            Response::Data { status: Status::Bye, outcome } => {
+                Err(Error::Closed { during, said: self.said(outcome) })
+            }
+            _ => Err(Error::Unreadable { during }),
+        }
+    }
+
+    /// Runs a command and shows `each` every response that comes before its end, and the tagged OK itself.
+    ///
+    /// `name` goes to the log and into errors; `arguments` go nowhere but to the server. The whole command is
+    /// limited by `command_timeout`.
+    pub(super) async fn run(
+        &mut self,
+        name: &'static str,
+        arguments: &str,
+        each: impl FnMut(&Response<'_>),
+    ) -> Result<(), Error> {
+        let line = if arguments.is_empty() { name.to_owned() } else { format!("{name} {arguments}") };
+        self.run_lines(name, &[line], self.command_timeout, each).await
+    }
+
+    /// Runs a command of several lines, each but the first sent when the server asks for it with `+`: literals,
+    /// and the steps of an authentication.
+    pub(super) async fn run_lines(
+        &mut self,
+        name: &'static str,
+        lines: &[String],
+        limit: Duration,
+        mut each: impl FnMut(&Response<'_>),
+    ) -> Result<(), Error> {
+        self.exchange(name, lines, limit, |response| {
+            each(response);
+            None::<((), &[u8])>
+        })
+        .await
+        .map(drop)
+    }
+
+    /// Runs `UID FETCH arguments` and keeps the bytes that `pick` points out, which must lie in the response.
+    ///
+    /// `expected` bytes may take their time; silence for `stall_timeout` ends the command.
+    pub(super) async fn download<K>(
+        &mut self,
+        arguments: &str,
+        expected: u64,
+        pick: impl for<'r> FnMut(&'r Response<'_>) -> Option<(K, &'r [u8])>,
+    ) -> Result<Vec<(K, Vec<u8>)>, Error> {
+        let limit = self.command_timeout + Duration::from_secs(expected / SLOWEST_BYTES_PER_SECOND);
+        self.client.get_mut().as_mut().set_read_timeout_pinned(Some(self.stall_timeout));
+        let kept = self.exchange("UID FETCH", &[format!("UID FETCH {arguments}")], limit, pick).await;
+        // Other commands may be silent for as long as they take: a MOVE of many messages is.
+        self.client.get_mut().as_mut().set_read_timeout_pinned(None);
+        kept
+    }
+
+    /// How many messages the selected folder has, as far as the server has told.
+    pub(super) fn exists(&self) -> Option<u32> {
+        self.exists
+    }
+
+    /// Forgets the folder that was selected.
+    pub(super) fn forget_folder(&mut self) {
+        self.exists = None;
+    }
+
+    async fn exchange<K>(
+        &mut self,
+        name: &'static str,
+        lines: &[String],
+        limit: Duration,
+        pick: impl for<'r> FnMut(&'r Response<'_>) -> Option<(K, &'r [u8])>,
+    ) -> Result<Vec<(K, Vec<u8>)>, Error> {
+        tracing::debug!(command = name, "IMAP command");
+        timeout(limit, self.converse(name, lines, pick))
+            .await
+            .unwrap_or(Err(Error::Timeout { during: name, limit }))
+    }
+
+    async fn converse<K>(
+        &mut self,
+        during: &'static str,
+        lines: &[String],
+        mut pick: impl for<'r> FnMut(&'r Response<'_>) -> Option<(K, &'r [u8])>,
+    ) -> Result<Vec<(K, Vec<u8>)>, Error> {
+        self.commands += 1;
+        let tag = format!("P{}", self.commands);
+        let mut lines = lines.iter();
+        let first = lines.next().map_or("", String::as_str);
+        self.send(during, &format!("{tag} {first}\r\n")).await?;
+
+        let mut kept = Vec::new();
+        let mut bye = None;
+        loop {
+            let read = unpanicked(self.client.read_response()).await;
+            let response = self.arrived(during, read, bye.as_ref())?;
+            match response.parsed() {
+                Response::Done { tag: answered, .. } if answered.0 != tag => {
+                    return Err(Error::Unreadable { during });
+                }
+                done @ Response::Done { status: Status::Ok, .. } => {
+                    pick(done);
+                    return Ok(kept);
+                }
+                Response::Done { status, outcome, .. } => {
+                    let answer = if *status == Status::No { Answer::No } else { Answer::Bad };
+                    return Err(Error::Refused { during, answer, said: self.said(outcome) });
+                }
+                Response::Continue(_) => {
+                    let Some(line) = lines.next() else { return Err(Error::Unreadable { during }) };
+                    self.send(during, &format!("{line}\r\n")).await?;
+                }
+                Response::Data { status: Status::Bye, outcome } => bye = self.said(outcome),
+                untagged => {
+                    self.count(untagged);
+                    if let Some((key, bytes)) = pick(untagged) {
+                        let length = bytes.len();
+                        let start =
+                            bytes.as_ptr().addr().wrapping_sub(response.borrow_owner().as_ptr().addr());
+                        let bytes = cut(response.into_owner().into(), start, length);
+                        kept.push((key, bytes.ok_or(Error::Unreadable { during })?));
+                    }
+                }
+            }
+        }
+    }
+
+    async fn send(&mut self, during: &'static str, line: &str) -> Result<(), Error> {
+        let wire = self.client.get_mut();
+        let sent = match wire.write_all(line.as_bytes()).await {
+            Ok(()) => wire.flush().await,
+            failed => failed,
+        };
+        sent.map_err(|error| self.broken(during, &error))
+    }
+
+    /// What was read, or why there is nothing: the end of the connection is an error, after a BYE or not.
+    fn arrived<R>(
+        &self,
+        during: &'static str,
+        read: io::Result<Option<R>>,
+        bye: Option<&ServerText>,
+    ) -> Result<R, Error> {
+        match read {
+            Ok(Some(response)) => Ok(response),
+            Err(error) if bye.is_none() => Err(self.broken(during, &error)),
+            Ok(None) | Err(_) => Err(Error::Closed { during, said: bye.cloned() }),
+        }
+    }
+
+    fn count(&mut self, untagged: &Response<'_>) {
+        match untagged {
+            Response::MailboxData(MailboxDatum::Exists(messages)) => self.exists = Some(*messages),
+            Response::Expunge(_) => self.exists = self.exists.map(|messages| messages.saturating_sub(1)),
+            _ => {}
+        }
+    }
+
+    fn said(&self, outcome: &Outcome<'_>) -> Option<ServerText> {
+        outcome.information.as_deref().map(|text| ServerText::new(text, &self.username))
+    }
+
+    fn broken(&self, during: &'static str, error: &io::Error) -> Error {
+        match error.kind() {
+            io::ErrorKind::UnexpectedEof => Error::Closed { during, said: None },
+            io::ErrorKind::TimedOut => Error::Timeout { during, limit: self.stall_timeout },
+            // The parser's errors are `Other`, and so are those of OpenSSL, which alone have a cause: a peer
+            // that vanishes without a TLS goodbye is one.
+            io::ErrorKind::Other if error.get_ref().is_none_or(|error| error.source().is_none()) => {
+                Error::Unreadable { during }
+            }
+            kind => Error::Io { during, kind },
+        }
+    }
+}
+
+/// Awaits a response. imap-proto 0.17 panics on a few lines that no good server sends (INTERNALDATE NIL, for
+/// one): that is one more way of being unreadable, not a reason to die.
+async fn unpanicked<R>(reading: impl Future<Output = io::Result<Option<R>>>) -> io::Result<Option<R>> {
+    AssertUnwindSafe(reading).catch_unwind().await.unwrap_or_else(|_| Err(io::ErrorKind::Other.into()))
+}
+
+/// The code of a status response, tagged or not.
+pub(super) fn code<'r>(response: &'r Response<'_>) -> Option<&'r ResponseCode<'r>> {
+    match response {
+        Response::Done { outcome, .. } | Response::Data { outcome, .. } => outcome.code.as_ref(),
+        _ => None,
+    }
+}
+
+/// The UID and the items of a FETCH response. One without a UID is news about flags that nobody asked for.
+pub(super) fn fetched<'r>(response: &'r Response<'_>) -> Option<(Uid, &'r [AttributeValue<'r>])> {
+    let Response::Fetch(_, items) = response else { return None };
+    let uid = items.iter().find_map(|item| match item {
+        AttributeValue::Uid(uid) => Some(Uid(*uid)),
+        _ => None,
+    })?;
+    Some((uid, items))
+}
+
+/// Cuts `length` bytes out of a response's buffer in place, so that a large mail is never in memory twice.
+fn cut(mut buffer: Vec<u8>, start: usize, length: usize) -> Option<Vec<u8>> {
+    if length == 0 {
+        return Some(Vec::new());
+    }
+    let end = start.checked_add(length).filter(|&end| end <= buffer.len())?;
+    buffer.truncate(end);
+    buffer.drain(..start);
+    buffer.shrink_to_fit();
+    Some(buffer)
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,335 @@
+//! The driver against servers that break off, refuse, lie and chatter, by way of every command that there is.
+
+use std::time::Duration;
+
+use futures_util::FutureExt;
+use futures_util::future::BoxFuture;
+
+use crate::config;
+use crate::mailbox::error::{Answer, Error};
+use crate::mailbox::plan::{Plan, Removal};
+use crate::mailbox::script;
+use crate::mailbox::session::Session;
+use crate::message::{Extent, Listed, Uid, UidSet};
+
+/// A call and the transcript of its commands (tags from `P2`) up to the answer of the last.
+struct Call {
+    transcript: &'static str,
+    tag: &'static str,
+    run: for<'a> fn(&'a mut Session) -> BoxFuture<'a, Result<(), Error>>,
+}
+
+const SELECT: &str = r#"
+    C: P2 SELECT "INBOX"
+    S: * 3 EXISTS
+    S: * OK [UIDVALIDITY 14] UIDs valid
+    S: P2 OK done
+"#;
+
+const CALLS: &[Call] = &[
+    Call { transcript: r#"C: P2 LIST "" "*""#, tag: "P2", run: |session| folders(session).boxed() },
+    Call {
+        transcript: r#"C: P2 LIST "" "Done""#,
+        tag: "P2",
+        run: |session| session.ensure_folder("Done").boxed(),
+    },
+    Call {
+        transcript: "C: P3 UID FETCH 1:* (UID RFC822.SIZE INTERNALDATE)
+                     S: * 1 FETCH (UID 5 RFC822.SIZE 100)",
+        tag: "P3",
+        run: |session| list(session).boxed(),
+    },
+    Call {
+        transcript: "C: P3 UID FETCH 5 (UID)
+                     S: * 1 FETCH (UID 5)",
+        tag: "P3",
+        run: |session| present(session).boxed(),
+    },
+    Call {
+        transcript: "C: P3 UID FETCH 5 (UID BODY.PEEK[])
+                     S: * 1 FETCH (UID 5 BODY[] {2}
+                     S: hi)",
+        tag: "P3",
+        run: |session| fetch(session).boxed(),
+    },
+    Call {
+        transcript: r#"C: P3 UID MOVE 5 "Done"
+                       S: * OK [COPYUID 20 5 1] moved"#,
+        tag: "P3",
+        run: |session| settle(session, Plan::Move { to: "Done".to_owned() }).boxed(),
+    },
+    Call {
+        transcript: r#"C: P3 UID MOVE 5 "Done"
+                       S: P3 OK done
+                       C: P4 UID FETCH 5 (UID)"#,
+        tag: "P4",
+        run: |session| settle(session, Plan::Move { to: "Done".to_owned() }).boxed(),
+    },
+    Call {
+        transcript: r#"C: P3 UID COPY 5 "Done""#,
+        tag: "P3",
+        run: |session| settle(session, copy()).boxed(),
+    },
+    Call {
+        transcript: r#"C: P3 UID COPY 5 "Done"
+                       S: P3 OK done
+                       C: P4 UID STORE 5 +FLAGS.SILENT (\Deleted)"#,
+        tag: "P4",
+        run: |session| settle(session, copy()).boxed(),
+    },
+    Call {
+        transcript: r#"C: P3 UID COPY 5 "Done"
+                       S: P3 OK done
+                       C: P4 UID STORE 5 +FLAGS.SILENT (\Deleted)
+                       S: P4 OK done
+                       C: P5 UID EXPUNGE 5"#,
+        tag: "P5",
+        run: |session| settle(session, copy()).boxed(),
+    },
+    Call {
+        transcript: r"C: P3 UID STORE 5 +FLAGS.SILENT (\Deleted)
+                      S: P3 OK done
+                      C: P4 UID FETCH 5 (UID FLAGS)",
+        tag: "P4",
+        run: |session| settle(session, Plan::Delete { removal: Removal::Flag }).boxed(),
+    },
+];
+
+async fn folders(session: &mut Session) -> Result<(), Error> {
+    session.folders().await.map(drop)
+}
+
+async fn list(session: &mut Session) -> Result<(), Error> {
+    session.select("INBOX").await?.list(Uid(0)).await.map(drop)
+}
+
+async fn present(session: &mut Session) -> Result<(), Error> {
+    session.select("INBOX").await?.present(&five()).await.map(drop)
+}
+
+async fn fetch(session: &mut Session) -> Result<(), Error> {
+    session.select("INBOX").await?.fetch(&[listed(5)], Extent::Whole).await.map(drop)
+}
+
+async fn settle(session: &mut Session, plan: Plan) -> Result<(), Error> {
+    session.select("INBOX").await?.settle(&plan, &five()).await.map(drop)
+}
+
+fn copy() -> Plan {
+    Plan::Copy { to: "Done".to_owned(), removal: Removal::Expunge }
+}
+
+fn five() -> UidSet {
+    [Uid(5)].into_iter().collect()
+}
+
+fn listed(uid: u32) -> Listed {
+    Listed { uid: Uid(uid), size: 2, internal_date: None }
+}
+
+impl Call {
+    /// Runs the call against a server that ends with `ending`, in which `TAG` stands for the awaited tag.
+    async fn fails_with(&self, ending: &str) -> Error {
+        let select = if self.tag == "P2" { "" } else { SELECT };
+        let ending = ending.replace("TAG", self.tag);
+        let (mut session, _server) = script::session(&format!("{select}{}\n{ending}", self.transcript)).await;
+
+        (self.run)(&mut session).await.expect_err(&format!("{} then {ending:?}", self.transcript))
+    }
+}
+
+#[tokio::test]
+async fn a_refusal_is_an_error_in_every_command() {
+    for call in CALLS {
+        let no = call.fails_with("S: TAG NO not now").await;
+        assert!(matches!(no, Error::Refused { answer: Answer::No, .. }), "{}: {no}", call.transcript);
+
+        let bad = call.fails_with("S: TAG BAD what").await;
+        assert!(matches!(bad, Error::Refused { answer: Answer::Bad, .. }), "{}: {bad}", call.transcript);
+        assert!(bad.to_string().ends_with("was answered BAD: what"), "{bad}");
+    }
+}
+
+#[tokio::test]
+async fn the_end_of_the_connection_is_an_error_in_every_command() {
+    for call in CALLS {
+        let between = call.fails_with("").await;
+        assert!(matches!(between, Error::Closed { said: None, .. }), "{}: {between}", call.transcript);
+
+        let inside = call.fails_with("S> * 1 FETCH (UI").await;
+        assert!(matches!(inside, Error::Closed { said: None, .. }), "{}: {inside}", call.transcript);
+
+        let bye = call.fails_with("S: * BYE Session invalidated - AccessTokenExpired").await;
+        assert!(bye.to_string().ends_with(": Session invalidated - AccessTokenExpired"), "{bye}");
+        assert!(matches!(bye, Error::Closed { said: Some(_), .. }), "{}: {bye}", call.transcript);
+    }
+}
+
+#[tokio::test]
+async fn an_answer_out_of_step_is_an_error_in_every_command() {
+    for call in CALLS {
+        for ending in [
+            "S: P99 OK somebody else's",
+            "S: + go on",
+            "S: * 5 NONSENSE ((",
+            // The parser panics on these two.
+            "S: * 1 FETCH (UID 5 INTERNALDATE NIL)",
+            "S: * OK [ALERT]é",
+        ] {
+            let error = call.fails_with(ending).await;
+            assert!(matches!(error, Error::Unreadable { .. }), "{} then {ending}: {error}", call.transcript);
+        }
+    }
+}
+
+#[tokio::test]
+async fn chatter_between_the_answers_changes_nothing() {
+    let (mut session, server) = script::inbox(
+        3,
+        r"
+        S: * 4 EXISTS
+        S: * 1 EXPUNGE
+        C: P3 UID FETCH 5 (UID BODY.PEEK[])
+        S: * 7 EXISTS
+        S: * 0 RECENT
+        S: * OK Still here
+        S: * 2 FETCH (UID 6 FLAGS (\Seen))
+        S: * 2 FETCH (FLAGS (\Seen))
+        S: * 1 FETCH (UID 5 FLAGS (\Seen))
+        S: * NO Nearly out of space
+        S: * 3 FETCH (FLAGS () BODY[] {2}
+        S: hi UID 5)
+        S: * 2 EXPUNGE
+        S: * CAPABILITY IMAP4rev1 MOVE
+        S: P3 OK done
+        ",
+    )
+    .await;
+    let mut folder = session.select("INBOX").await.unwrap();
+
+    let messages = folder.fetch(&[listed(5)], Extent::Whole).await.unwrap();
+
+    assert_eq!(messages.len(), 1);
+    assert_eq!(messages[0].source, b"hi");
+    assert_eq!(folder.exists(), 6);
+    server.finished().await;
+}
+
+#[tokio::test]
+async fn the_end_of_the_connection_inside_a_mail_is_an_error() {
+    let (mut session, _server) = script::inbox(
+        1,
+        "
+        C: P3 UID FETCH 5 (UID BODY.PEEK[])
+        S: * 1 FETCH (UID 5 BODY[] {1000}
+        S: Subject: cut short
+        ",
+    )
+    .await;
+
+    let error = session.select("INBOX").await.unwrap().fetch(&[listed(5)], Extent::Whole).await.unwrap_err();
+
+    assert!(matches!(error, Error::Closed { during: "UID FETCH", said: None }), "{error}");
+}
+
+#[tokio::test]
+async fn a_mail_that_stops_coming_ends_by_the_stall_timeout() {
+    let config = config::Mailbox { stall_timeout: Duration::from_millis(20), ..script::mailbox() };
+    let (mut session, _server) = script::inbox_of(
+        &config,
+        1,
+        "
+        C: P3 UID FETCH 5 (UID BODY.PEEK[])
+        S: * 1 FETCH (UID 5 BODY[] {1000}
+        S: Subject: stalled
+        stall
+        ",
+    )
+    .await;
+
+    let error = session.select("INBOX").await.unwrap().fetch(&[listed(5)], Extent::Whole).await.unwrap_err();
+
+    assert_eq!(error.to_string(), "no answer within 20ms during UID FETCH");
+}
+
+#[tokio::test]
+async fn a_command_may_be_silent_for_longer_than_a_mail() {
+    let config = config::Mailbox {
+        stall_timeout: Duration::ZERO,
+        command_timeout: Duration::from_millis(500),
+        ..script::mailbox()
+    };
+    // The answer to the fetch lies ready before it is asked for, so there is no silence in it.
+    let (mut session, _server) = script::inbox_of(
+        &config,
+        1,
+        "
+        S: P3 OK done
+        C: P3 UID FETCH 5 (UID BODY.PEEK[])
+        C: P4 UID FETCH 5 (UID)
+        stall
+        ",
+    )
+    .await;
+    let mut folder = session.select("INBOX").await.unwrap();
+
+    let messages = folder.fetch(&[listed(5)], Extent::Whole).await.unwrap();
+    let error = folder.present(&five()).await.unwrap_err();
+
+    assert!(messages.is_empty());
+    assert_eq!(error.to_string(), "no answer within 500ms during UID FETCH");
+}
+
+#[tokio::test]
+async fn a_command_without_an_answer_ends_by_the_command_timeout() {
+    let config = config::Mailbox { command_timeout: Duration::from_millis(20), ..script::mailbox() };
+    let (mut session, _server) = script::session_of(
+        &config,
+        r#"
+        C: P2 LIST "" "*"
+        S: * LIST () "/" INBOX
+        stall
+        "#,
+    )
+    .await;
+
+    let error = session.folders().await.unwrap_err();
+
+    assert_eq!(error.to_string(), "no answer within 20ms during LIST");
+    assert!(error.is_transient());
+}
+
+#[tokio::test]
+async fn errors_hold_nothing_of_a_mail_or_an_address() {
+    for ending in [
+        "S: * 1 FETCH (UID 5 BODY[] canary from anna@canary.example)",
+        "S: TAG NO cannot give canary@canary.example that",
+        "S: * BYE mailbox of support@example.com or <SUPPORT> is moved, ask anna@canary.example",
+    ] {
+        for call in CALLS {
+            let error = call.fails_with(ending).await;
+
+            let shown = format!("{error} {error:?}").to_lowercase();
+            for private in ["canary", "anna", "support", "example.com"] {
+                assert!(!shown.contains(private), "{shown}");
+            }
+        }
+    }
+}
+
+#[tokio::test]
+async fn logout_ends_whatever_the_server_does() {
+    let (session, server) = script::session(
+        "
+        C: P2 LOGOUT
+        S: * BYE so long
+        S: P2 OK done
+        ",
+    )
+    .await;
+    session.logout().await;
+    server.finished().await;
+
+    let (session, _server) = script::session("").await;
+    session.logout().await;
+}

@@ -1,0 +1,42 @@
+//! The mailbox: IMAP over TLS (RFC 3501, RFC 9051), spoken by a strict driver.
+//!
+//! [`connect()`] gives a [`Session`]; [`Session::select`] gives a [`Selected`] folder, and only that can list,
+//! fetch and settle. Every wait has a deadline. After an error that is no [refusal](Error::is_refusal) the session
+//! is out of step with the server, or gone: drop it and connect again. Dropping a session, or a future of it, at any moment leaves nothing behind but
+//! what the server has already done.
+//!
+//! Invariant: only UIDs that the caller names are moved, flagged or expunged. No sequence number, no bare
+//! EXPUNGE and no CLOSE is ever sent.
+//! Invariant: an answer counts as given only when its tagged OK has been read. NO, BAD, BYE and the end of the
+//! connection are errors, never an empty success.
+//! Invariant: what the server says is kept only as [`ServerText`], without addresses; what it sends of a mail
+//! is never kept in an error or a log.
+
+mod capability;
+mod connect;
+mod driver;
+mod error;
+mod fetch;
+mod folder;
+mod list;
+mod login;
+mod plan;
+mod select;
+mod server_text;
+mod session;
+mod settle;
+mod string;
+mod utf7;
+
+#[cfg(test)]
+mod script;
+
+pub use capability::Capabilities;
+pub use connect::connect;
+pub use driver::SLOWEST_BYTES_PER_SECOND;
+pub use error::{Answer, Error, TlsFault};
+pub use list::Listing;
+pub use plan::{Plan, Removal};
+pub use select::Selected;
+pub use server_text::ServerText;
+pub use session::Session;

@@ -1,0 +1,406 @@
+//! The mailbox port against a real Dovecot.
+
+#![expect(clippy::unwrap_used, reason = "a failed setup step is a failed test")]
+
+use std::time::Duration;
+
+use devstack::{Account, Dovecot, Options};
+use postroom::config;
+use postroom::mailbox::{Error, Plan, Removal, Session, TlsFault, connect};
+use postroom::message::{Extent, Listed, Uid, UidSet};
+use secrecy::SecretString;
+use tokio::io::copy_bidirectional;
+use tokio::net::{TcpListener, TcpStream};
+use tokio::sync::oneshot;
+
+/// A Dovecot and an account on it.
+struct Server {
+    dovecot: Dovecot,
+    account: Account,
+}
+
+impl Server {
+    async fn start() -> Self {
+        Self::start_as(Options::default()).await
+    }
+
+    /// A server that hides these capabilities.
+    async fn without(capabilities: &[&str]) -> Self {
+        Self::start_as(Options { without: capabilities, ..Options::default() }).await
+    }
+
+    async fn start_as(options: Options<'_>) -> Self {
+        let dovecot = Dovecot::start(options).await.unwrap();
+        let account = dovecot.account("support").unwrap();
+        Self { dovecot, account }
+    }
+
+    fn mailbox(&self) -> config::Mailbox {
+        config::Mailbox {
+            name: "support".to_owned(),
+            host: self.dovecot.host().to_owned(),
+            port: self.dovecot.port(),
+            ca_pem: Some(self.dovecot.authority().pem().to_owned()),
+            username: self.account.user().to_owned(),
+            auth: config::Auth::Password(SecretString::from(self.account.password())),
+            folder: "INBOX".to_owned(),
+            settle: config::Settle::Keep,
+            poll_interval: Duration::from_mins(1),
+            connect_timeout: Duration::from_mins(1),
+            command_timeout: Duration::from_mins(1),
+            stall_timeout: Duration::from_mins(1),
+        }
+    }
+
+    async fn log_in(&self) -> Session {
+        connect(&self.mailbox()).await.unwrap()
+    }
+
+    /// Puts `count` numbered mails into the inbox.
+    fn deliver(&self, count: u32) {
+        self.account.deliver_many((1..=count).map(mail)).unwrap();
+    }
+
+    /// The numbers of the mails in a folder, ascending.
+    fn numbers(&self, folder: &str) -> Vec<u32> {
+        let mut numbers: Vec<u32> =
+            self.account.sources(folder).unwrap().iter().map(|source| number(source)).collect();
+        numbers.sort_unstable();
+        numbers
+    }
+}
+
+fn mail(number: u32) -> String {
+    format!("Subject: {number}\r\nFrom: anna@example.com\r\n\r\nHello\r\n.\r\nThis is mail {number}.\r\n")
+}
+
+fn number(source: &[u8]) -> u32 {
+    let source = std::str::from_utf8(source).unwrap();
+    source.lines().next().unwrap().strip_prefix("Subject: ").unwrap().parse().unwrap()
+}
+
+fn uids(uids: impl IntoIterator<Item = u32>) -> UidSet {
+    uids.into_iter().map(Uid).collect()
+}
+
+/// All messages of INBOX.
+async fn list(session: &mut Session) -> Vec<Listed> {
+    let listing = session.select("INBOX").await.unwrap().list(Uid(0)).await.unwrap();
+    assert!(listing.complete);
+    listing.messages
+}
+
+#[tokio::test]
+async fn a_server_certified_by_the_given_authority_is_logged_in_to() {
+    let server = Server::start().await;
+
+    let session = server.log_in().await;
+
+    assert!(session.capabilities().has("MOVE"), "{}", session.capabilities());
+    assert!(session.capabilities().has("UIDPLUS"), "{}", session.capabilities());
+    session.logout().await;
+}
+
+#[tokio::test]
+async fn a_server_of_an_unknown_authority_is_refused() {
+    let server = Server::start().await;
+
+    let error = connect(&config::Mailbox { ca_pem: None, ..server.mailbox() }).await.unwrap_err();
+
+    assert!(matches!(error, Error::Tls { fault: TlsFault::Untrusted, .. }), "{error:?}");
+    assert!(!error.is_transient());
+}
+
+#[tokio::test]
+async fn a_server_certified_for_another_name_is_refused() {
+    let server =
+        Server::start_as(Options { certified_host: "elsewhere.example", ..Options::default() }).await;
+
+    let error = connect(&server.mailbox()).await.unwrap_err();
+
+    assert!(matches!(error, Error::Tls { fault: TlsFault::WrongName, .. }), "{error:?}");
+    assert!(!error.is_transient());
+}
+
+#[tokio::test]
+async fn a_wrong_password_is_refused() {
+    let server = Server::start().await;
+    let auth = config::Auth::Password(SecretString::from("wrong"));
+
+    let error = connect(&config::Mailbox { auth, ..server.mailbox() }).await.unwrap_err();
+
+    assert_eq!(error.to_string(), "login refused: [AUTHENTICATIONFAILED] Authentication failed.");
+    assert!(!error.is_transient());
+}
+
+#[tokio::test]
+async fn messages_come_byte_for_byte_and_unseen() {
+    let server = Server::start().await;
+    server.deliver(3);
+    let mut session = server.log_in().await;
+    let listed = list(&mut session).await;
+    let mut inbox = session.select("INBOX").await.unwrap();
+    assert_eq!(inbox.exists(), 3);
+
+    let messages = inbox.fetch(&listed, Extent::Whole).await.unwrap();
+    let headers = inbox.fetch(&listed[..1], Extent::Header).await.unwrap();
+
+    assert_eq!(messages.len(), 3);
+    for (message, number) in messages.iter().zip(1..) {
+        assert_eq!(message.listed.uid, Uid(number));
+        assert_eq!(message.source, mail(number).as_bytes());
+        assert_eq!(message.listed.size, mail(number).len() as u64);
+        assert!(message.listed.internal_date.is_some());
+    }
+    assert_eq!(headers[0].source, b"Subject: 1\r\nFrom: anna@example.com\r\n\r\n");
+    assert!(server.account.messages("INBOX").unwrap().iter().all(|mail| mail.flags.is_empty()));
+}
+
+#[tokio::test]
+async fn a_large_message_comes_whole() {
+    let server = Server::start().await;
+    let large = format!("Subject: large\r\n\r\n{}", "0123456789abcdef\r\n".repeat(500_000));
+    server.account.deliver(large.as_bytes()).unwrap();
+    let mut session = server.log_in().await;
+    let listed = list(&mut session).await;
+
+    let messages = session.select("INBOX").await.unwrap().fetch(&listed, Extent::Whole).await.unwrap();
+
+    assert!(messages[0].source == large.as_bytes());
+}
+
+#[tokio::test]
+async fn a_message_that_is_gone_is_neither_fetched_nor_present() {
+    let server = Server::start().await;
+    server.deliver(2);
+    let mut session = server.log_in().await;
+    let listed = list(&mut session).await;
+    let mut other = server.log_in().await;
+    let removed = Plan::Delete { removal: Removal::Expunge };
+    other.select("INBOX").await.unwrap().settle(&removed, &uids([1])).await.unwrap();
+    let mut inbox = session.select("INBOX").await.unwrap();
+
+    let messages = inbox.fetch(&listed, Extent::Whole).await.unwrap();
+    let present = inbox.present(&uids([1, 2, 3])).await.unwrap();
+
+    assert_eq!(messages.iter().map(|message| message.listed.uid).collect::<Vec<_>>(), [Uid(2)]);
+    assert_eq!(present, uids([2]));
+}
+
+#[tokio::test]
+async fn thousands_of_messages_are_listed_in_windows() {
+    let server = Server::start().await;
+    server.deliver(3_000);
+    let mut session = server.log_in().await;
+    let mut inbox = session.select("INBOX").await.unwrap();
+
+    let mut found = Vec::new();
+    let mut windows = 0;
+    let mut above = Uid(0);
+    loop {
+        let listing = inbox.list(above).await.unwrap();
+        windows += 1;
+        above = listing.looked_at;
+        found.extend(listing.messages.iter().map(|listed| listed.uid.0));
+        if listing.complete {
+            break;
+        }
+    }
+
+    assert_eq!(found, (1..=3_000).collect::<Vec<_>>());
+    assert_eq!(windows, 3);
+}
+
+/// Settles mails 1 and 2 of four, of which somebody else has flagged the third `\Deleted`, and leaves the
+/// server to be looked at.
+async fn settle(hidden: &[&str], wanted: config::Settle) -> (Server, Plan) {
+    let server = Server::without(hidden).await;
+    server.deliver(4);
+    let mut other = server.log_in().await;
+    let flagged = Plan::Delete { removal: Removal::Flag };
+    other.select("INBOX").await.unwrap().settle(&flagged, &uids([3])).await.unwrap();
+    let mut session = server.log_in().await;
+    if let config::Settle::Move { to } = &wanted {
+        session.ensure_folder(to).await.unwrap();
+    }
+    let plan = Plan::choose(session.capabilities(), &wanted);
+    let mut inbox = session.select("INBOX").await.unwrap();
+
+    // UID 99 does not exist: a message that has gone in the meantime is settled.
+    let left = inbox.settle(&plan, &uids([1, 2, 99])).await.unwrap();
+    let again = inbox.settle(&plan, &uids([99])).await.unwrap();
+
+    assert!(left.is_empty() && again.is_empty(), "{left} {again}");
+    session.logout().await;
+    (server, plan)
+}
+
+fn move_to_done() -> config::Settle {
+    config::Settle::Move { to: "Done".to_owned() }
+}
+
+/// Which mails of INBOX are flagged `\Deleted`.
+fn deleted(server: &Server) -> Vec<u32> {
+    let mut deleted: Vec<u32> = server
+        .account
+        .messages("INBOX")
+        .unwrap()
+        .iter()
+        .filter(|mail| mail.flags.contains('T'))
+        .map(|mail| number(&mail.source))
+        .collect();
+    deleted.sort_unstable();
+    deleted
+}
+
+#[tokio::test]
+async fn settled_by_move() {
+    let (server, plan) = settle(&[], move_to_done()).await;
+
+    assert_eq!(plan, Plan::Move { to: "Done".to_owned() });
+    assert_eq!((server.numbers("INBOX"), server.numbers("Done")), (vec![3, 4], vec![1, 2]));
+    assert_eq!(deleted(&server), [3]);
+}
+
+#[tokio::test]
+async fn settled_without_move() {
+    let (server, plan) = settle(&["MOVE"], move_to_done()).await;
+
+    assert_eq!(plan, Plan::Copy { to: "Done".to_owned(), removal: Removal::Expunge });
+    assert_eq!((server.numbers("INBOX"), server.numbers("Done")), (vec![3, 4], vec![1, 2]));
+    assert_eq!(deleted(&server), [3]);
+}
+
+#[tokio::test]
+async fn settled_without_move_and_uidplus() {
+    let (server, plan) = settle(&["MOVE", "UIDPLUS"], move_to_done()).await;
+
+    assert_eq!(plan, Plan::Copy { to: "Done".to_owned(), removal: Removal::Flag });
+    assert_eq!((server.numbers("INBOX"), server.numbers("Done")), (vec![1, 2, 3, 4], vec![1, 2]));
+    assert_eq!(deleted(&server), [1, 2, 3]);
+}
+
+#[tokio::test]
+async fn settled_by_expunging() {
+    let (server, plan) = settle(&[], config::Settle::Expunge).await;
+
+    assert_eq!(plan, Plan::Delete { removal: Removal::Expunge });
+    assert_eq!(server.numbers("INBOX"), [3, 4]);
+    assert_eq!(deleted(&server), [3]);
+}
+
+#[tokio::test]
+async fn settled_by_expunging_without_uidplus() {
+    let (server, plan) = settle(&["UIDPLUS"], config::Settle::Expunge).await;
+
+    assert_eq!(plan, Plan::Delete { removal: Removal::Flag });
+    assert_eq!(server.numbers("INBOX"), [1, 2, 3, 4]);
+    assert_eq!(deleted(&server), [1, 2, 3]);
+}
+
+#[tokio::test]
+async fn settled_by_keeping() {
+    let (server, plan) = settle(&[], config::Settle::Keep).await;
+
+    assert_eq!(plan, Plan::Keep);
+    assert_eq!(server.numbers("INBOX"), [1, 2, 3, 4]);
+    assert_eq!(deleted(&server), [3]);
+}
+
+#[tokio::test]
+async fn thousands_of_scattered_messages_are_moved() {
+    let server = Server::start().await;
+    server.deliver(1_200);
+    let mut session = server.log_in().await;
+    session.ensure_folder("Done").await.unwrap();
+    let plan = Plan::Move { to: "Done".to_owned() };
+    let odd = || (1..=1_200).step_by(2);
+    let mut inbox = session.select("INBOX").await.unwrap();
+
+    let left = inbox.settle(&plan, &uids(odd())).await.unwrap();
+
+    assert!(left.is_empty());
+    assert_eq!(inbox.exists(), 600);
+    assert_eq!(server.numbers("Done"), odd().collect::<Vec<_>>());
+}
+
+#[tokio::test]
+async fn a_move_into_a_missing_folder_is_refused_and_the_session_lives_on() {
+    let server = Server::start().await;
+    server.deliver(1);
+    let mut session = server.log_in().await;
+    let mut inbox = session.select("INBOX").await.unwrap();
+
+    let refused = inbox.settle(&Plan::Move { to: "Nowhere".to_owned() }, &uids([1])).await.unwrap_err();
+
+    assert!(refused.is_refusal(), "{refused}");
+    assert_eq!(inbox.present(&uids([1])).await.unwrap(), uids([1]));
+    assert_eq!(server.numbers("INBOX"), [1]);
+}
+
+#[tokio::test]
+async fn folders_of_any_name_are_created_once_and_found_again() {
+    let server = Server::start().await;
+    let mut session = server.log_in().await;
+
+    for name in ["Done", "Erledigt & übersetzt", r#"a "b" \ c"#, "100% *", "日本語"] {
+        for _ in 0..2 {
+            session.ensure_folder(name).await.unwrap();
+        }
+        assert_eq!(session.select(name).await.unwrap().exists(), 0);
+        let folders = session.folders().await.unwrap();
+        assert_eq!(folders.iter().filter(|folder| *folder == name).count(), 1, "{name} in {folders:?}");
+    }
+}
+
+#[tokio::test]
+async fn a_missing_folder_is_named() {
+    let server = Server::start().await;
+    let mut session = server.log_in().await;
+
+    let error = session.select("Suport").await.unwrap_err();
+
+    assert_eq!(error.to_string(), "there is no folder \"Suport\"");
+    session.select("INBOX").await.unwrap();
+}
+
+#[tokio::test]
+async fn a_server_that_stops_ends_the_session_with_an_error() {
+    let mut server = Server::start().await;
+    server.deliver(1);
+    let mut session = server.log_in().await;
+    let mut inbox = session.select("INBOX").await.unwrap();
+    server.dovecot.stop().await.unwrap();
+
+    let error = inbox.list(Uid(0)).await.unwrap_err();
+
+    assert!(matches!(error, Error::Closed { .. } | Error::Io { .. }), "{error:?}");
+    let error = connect(&server.mailbox()).await.unwrap_err();
+    assert!(matches!(error, Error::Connect { .. }) && error.is_transient(), "{error:?}");
+}
+
+#[tokio::test]
+async fn a_connection_that_is_cut_without_a_goodbye_ends_the_session_with_an_error() {
+    let server = Server::start().await;
+    server.deliver(1);
+    let relay = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let port = relay.local_addr().unwrap().port();
+    let (cut, wait) = oneshot::channel::<()>();
+    let target = ("127.0.0.1", server.dovecot.port());
+    let relay = tokio::spawn(async move {
+        let (mut client, _) = relay.accept().await.unwrap();
+        let mut dovecot = TcpStream::connect(target).await.unwrap();
+        tokio::select! {
+            ended = copy_bidirectional(&mut client, &mut dovecot) => panic!("{ended:?} before the cut"),
+            _ = wait => {}
+        }
+    });
+    let mut session = connect(&config::Mailbox { port, ..server.mailbox() }).await.unwrap();
+    let mut inbox = session.select("INBOX").await.unwrap();
+    cut.send(()).unwrap();
+    relay.await.unwrap();
+
+    let error = inbox.list(Uid(0)).await.unwrap_err();
+
+    assert!(matches!(error, Error::Closed { .. } | Error::Io { .. }), "{error:?}");
+}
