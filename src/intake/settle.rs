@@ -1,0 +1,104 @@
+//! Settling: what has been stored leaves the mailbox, as configured.
+//!
+//! Invariant: only what the ledger names as stored is settled, and what the server does not settle stays in the
+//! ledger, to be tried again after a pause.
+
+use tracing::warn;
+
+use crate::intake::{Error, Job};
+use crate::mailbox;
+use crate::mailbox::{Plan, Selected};
+use crate::message::{Uid, UidSet};
+use crate::store::Folder;
+
+/// How often a server may refuse to settle in one cycle. Enough to find a few bad messages among a thousand.
+const MAX_REFUSALS: u32 = 40;
+
+/// What has been recorded and waits to be settled.
+pub(super) struct Settling<'a> {
+    job: &'a Job<'a>,
+    folder: &'a Folder,
+    waiting: Vec<Uid>,
+    /// How often the server has refused in this cycle.
+    refusals: u32,
+    /// Why, the last time. Intake goes on without; the ledger keeps what is waiting.
+    refused: Option<mailbox::Error>,
+}
+
+impl<'a> Settling<'a> {
+    pub(super) fn new(job: &'a Job<'a>, folder: &'a Folder) -> Self {
+        Self { job, folder, waiting: Vec::new(), refusals: 0, refused: None }
+    }
+
+    /// Adds stored messages.
+    pub(super) fn add(&mut self, uids: &UidSet) {
+        self.waiting.extend(uids.iter());
+    }
+
+    /// Whether so many wait that a command is well used.
+    pub(super) fn is_worthwhile(&self) -> bool {
+        self.waiting.len() >= self.job.limits.settle_messages
+    }
+
+    /// Why the server refused, if it did: the cycle has not done all it was to do.
+    pub(super) fn end(self) -> Result<(), Error> {
+        self.refused.map_or(Ok(()), |refused| Err(refused.into()))
+    }
+
+    /// Settles what waits. Where the server refuses, halves of it, so that one message delays no other; but after
+    /// [`MAX_REFUSALS`] it seems to be everything that it refuses.
+    pub(super) async fn settle(&mut self, selected: &mut Selected<'_>) -> Result<(), Error> {
+        let all: UidSet = self.waiting.drain(..).collect();
+        let mut parts = vec![all];
+        while let Some(part) = parts.pop() {
+            if part.is_empty() {
+                continue;
+            }
+            if self.refusals >= MAX_REFUSALS {
+                self.postpone(&part).await?;
+                continue;
+            }
+            match selected.settle(self.job.plan, &part).await {
+                Ok(left) => {
+                    self.settled(&part, &left).await?;
+                    // It said OK and did nothing. Asked again at once, a server that copies would copy again.
+                    if !left.is_empty() {
+                        self.postpone(&left).await?;
+                    }
+                }
+                Err(refusal) if refusal.is_refusal() => {
+                    self.refusals += 1;
+                    // Some may be settled already, or gone.
+                    let present = selected.present(&part).await?;
+                    self.settled(&part, &present).await?;
+                    // What was copied before the refusal would be copied again with each half.
+                    let copies = matches!(self.job.plan, Plan::Copy { .. });
+                    match present.halves().filter(|_| !copies) {
+                        Some((first, second)) => parts.extend([second, first]),
+                        None => self.postpone(&present).await?,
+                    }
+                    self.refused = Some(refusal);
+                }
+                Err(error) => return Err(error.into()),
+            }
+        }
+        Ok(())
+    }
+
+    /// Writes down that all of `part` but `left` is settled.
+    async fn settled(&self, part: &UidSet, left: &UidSet) -> Result<(), Error> {
+        let done: UidSet = part.iter().filter(|&uid| !left.contains(uid)).collect();
+        self.job.store.settled(self.folder, &done).await?;
+        self.job.tally.settled.add(done.len());
+        Ok(())
+    }
+
+    async fn postpone(&self, part: &UidSet) -> Result<(), Error> {
+        warn!(
+            mailbox = self.job.mailbox.name,
+            count = part.len(),
+            "the server does not settle stored messages; they stay in the mailbox for now"
+        );
+        Ok(self.job.store.settle_later(self.folder, part).await?)
+    }
+}
