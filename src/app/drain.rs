@@ -1,0 +1,190 @@
+//! Emptying the mailboxes once.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use futures_util::future::join_all;
+use tokio::sync::Notify;
+use tracing::warn;
+
+use crate::app::worker::{Error, Worker};
+use crate::app::{Shutdown, holder, open_store};
+use crate::config;
+use crate::config::{Config, Settle};
+use crate::delivery;
+use crate::intake::Tally;
+use crate::retry::{Policy, Retry};
+use crate::store::{Lease, Standing, Store};
+use crate::text;
+use crate::webhook::Sender;
+
+/// How often a lost connection is made anew, without progress in between, before a mailbox is given up.
+const TRIES: u32 = 5;
+
+/// Pauses between those tries.
+const PAUSE: Policy = Policy { initial: Duration::from_secs(1), max: Duration::from_secs(10) };
+
+/// What became of one mailbox.
+#[derive(Debug)]
+pub struct Drained {
+    /// Its name.
+    pub mailbox: String,
+    /// What was done.
+    pub tally: Arc<Tally>,
+    /// Why it was not drained to its end, and what to do.
+    pub failure: Option<String>,
+    /// What is still to do, by the ledger.
+    pub standing: Standing,
+    /// Messages in the folder at the last look.
+    pub left: u32,
+    /// Whether messages are meant to stay in the folder.
+    pub keeps: bool,
+}
+
+/// What became of the deliveries to one webhook that were due.
+#[derive(Debug)]
+pub struct Delivered {
+    /// Its name.
+    pub webhook: String,
+    /// What was done.
+    pub tally: Arc<delivery::Tally>,
+    /// Why not all of them were tried.
+    pub failure: Option<String>,
+}
+
+impl Drained {
+    /// Whether nothing is left to do.
+    pub fn is_complete(&self) -> bool {
+        self.failure.is_none() && self.standing == Standing::default() && (self.keeps || self.left == 0)
+    }
+}
+
+/// Empties each mailbox until a look finds nothing new, all at once, and then tries the deliveries that are
+/// due. `tallies` are counted into, one for each mailbox, in order.
+///
+/// # Errors
+/// If the database can't be opened. What fails after that is told in the [`Drained`] and [`Delivered`].
+pub async fn drain(
+    config: Arc<Config>,
+    mailboxes: &[config::Mailbox],
+    tallies: &[Arc<Tally>],
+    shutdown: &Shutdown,
+) -> anyhow::Result<(Vec<Drained>, Vec<Delivered>)> {
+    let store = open_store(&config).await?;
+    let holder = holder();
+    let drained = mailboxes.iter().zip(tallies).map(|(mailbox, tally)| {
+        let worker = Worker {
+            config: Arc::clone(&config),
+            mailbox: mailbox.clone(),
+            store: store.clone(),
+            holder: Arc::clone(&holder),
+            tally: Arc::clone(tally),
+        };
+        drain_mailbox(worker, shutdown)
+    });
+    let drained = join_all(drained).await;
+    let mut delivered = Vec::new();
+    for webhook in &config.webhooks {
+        delivered.push(deliver(&config, webhook, &store, shutdown).await);
+    }
+    store.close().await;
+    Ok((drained, delivered))
+}
+
+async fn drain_mailbox(worker: Worker, shutdown: &Shutdown) -> Drained {
+    let name = worker.mailbox.name.clone();
+    let ended = under_lease(&worker, shutdown).await;
+    let (left, mut failure) = match ended {
+        Ok(_) if shutdown.soft.is_cancelled() => (0, Some("stopped before it was empty".to_owned())),
+        Ok(Some(left)) => (left, None),
+        Ok(None) => (
+            0,
+            Some("another worker empties it at this moment; stop that one, or let it do the work".to_owned()),
+        ),
+        Err(error) => {
+            // The database may be what failed.
+            drop(worker.store.poll_failed(&name, &text::chain(&error)).await);
+            (0, Some(error.explain()))
+        }
+    };
+    let standing = match worker.store.standing(&name).await {
+        Ok(standing) => standing,
+        Err(error) => {
+            failure.get_or_insert_with(|| text::chain(&error));
+            Standing::default()
+        }
+    };
+    let keeps = worker.mailbox.settle == Settle::Keep;
+    Drained { mailbox: name, tally: worker.tally, failure, standing, left, keeps }
+}
+
+/// Empties the mailbox, unless another worker does. How many messages were in the folder at the last look.
+async fn under_lease(worker: &Worker, shutdown: &Shutdown) -> Result<Option<u32>, Error> {
+    let Some(lease) = worker.store.acquire_lease(&worker.mailbox.name, &worker.holder).await? else {
+        return Ok(None);
+    };
+    let ended = tokio::select! {
+        lost = worker.store.keep_lease(&lease) => Err(lost.into()),
+        ended = empty(worker, &lease, shutdown) => ended,
+    };
+    // If this fails, the lease ends by itself.
+    drop(worker.store.release_lease(&lease).await);
+    ended.map(Some)
+}
+
+/// Cycles until one finds nothing to do. How many messages that one found in the folder.
+async fn empty(worker: &Worker, lease: &Lease, shutdown: &Shutdown) -> Result<u32, Error> {
+    let mut retry = Retry::new(PAUSE);
+    let mut tries = 0;
+    loop {
+        let before = worker.tally.work();
+        match cycle_until_idle(worker, lease, shutdown).await {
+            Ok(left) => return Ok(left),
+            Err(error) => {
+                tries = if worker.tally.work() > before { 1 } else { tries + 1 };
+                if !is_transient(&error) || tries >= TRIES || shutdown.soft.is_cancelled() {
+                    return Err(error);
+                }
+                warn!(mailbox = worker.mailbox.name, error = %text::chain(&error), "connecting again");
+                shutdown.soft.run_until_cancelled(tokio::time::sleep(retry.next_pause())).await;
+            }
+        }
+    }
+}
+
+async fn cycle_until_idle(worker: &Worker, lease: &Lease, shutdown: &Shutdown) -> Result<u32, Error> {
+    let (mut session, plan) = worker.open().await?;
+    loop {
+        let before = worker.tally.work();
+        let left = worker.cycle(lease, &mut session, &plan, &shutdown.soft).await?;
+        if worker.tally.work() == before || shutdown.soft.is_cancelled() {
+            session.logout().await;
+            return Ok(left);
+        }
+    }
+}
+
+fn is_transient(error: &Error) -> bool {
+    match error.mailbox() {
+        Some(error) => error.is_transient(),
+        None => !matches!(error, Error::Store(crate::store::Error::LeaseLost)),
+    }
+}
+
+/// Makes the deliveries that are due.
+async fn deliver(
+    config: &Config,
+    webhook: &config::Webhook,
+    store: &Store,
+    shutdown: &Shutdown,
+) -> Delivered {
+    let tally = Arc::new(delivery::Tally::default());
+    let ended = async {
+        let sender = Arc::new(Sender::new(webhook, config.delivery.max_answer_bytes)?);
+        let wake = Notify::new();
+        let job = delivery::Job { store, sender: &sender, limits: &config.delivery, wake: &wake };
+        anyhow::Ok(delivery::cycle(&job, &tally, &shutdown.soft).await?)
+    };
+    let failure = ended.await.err().map(|error| format!("{error:#}"));
+    Delivered { webhook: webhook.name.clone(), tally, failure }
+}

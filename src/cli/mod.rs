@@ -1,0 +1,160 @@
+//! The command line: one file a command.
+//!
+//! Results go to standard output, everything else to standard error. Exit codes: 0 done, 1 failed, 2 wrong
+//! usage, 78 bad configuration (`EX_CONFIG` of sysexits.h, which tells systemd not to try again).
+
+mod check;
+mod config;
+mod deliveries;
+mod drain;
+mod migrate;
+mod output;
+mod run;
+mod tickets;
+
+use std::io::Write;
+use std::path::PathBuf;
+use std::process::ExitCode;
+use std::time::Duration;
+
+use anyhow::Context;
+use clap::{Parser, Subcommand};
+
+use crate::config as settings;
+use crate::config::Config;
+use crate::store::Store;
+use crate::telemetry;
+
+/// How long a person waits for the database.
+const PATIENCE: Duration = Duration::from_secs(5);
+
+/// Threads that serve sockets; reading mail has threads of its own. Each more costs memory, for the allocator keeps
+/// an arena for it.
+const WORKERS: usize = 2;
+
+const FAILED: u8 = 1;
+const BAD_CONFIGURATION: u8 = 78;
+
+/// Empties support mailboxes into tickets in PostgreSQL and tells helpdesks by webhook. Never loses a mail.
+#[derive(Debug, Parser)]
+#[command(name = "postroom", version, propagate_version = true)]
+pub struct Cli {
+    /// Configuration file; its keys override the built-in defaults, the environment overrides both
+    #[arg(long, value_name = "FILE", env = "POSTROOM_CONFIG", global = true)]
+    config: Option<PathBuf>,
+
+    #[command(subcommand)]
+    command: Command,
+}
+
+#[derive(Debug, Subcommand)]
+enum Command {
+    /// Run the worker: empty every mailbox again and again, and deliver
+    Run,
+    /// Empty the mailboxes once, try the due deliveries, and exit
+    Drain(drain::Args),
+    /// Try the database, every mailbox and every webhook, and say what is wrong and what to do
+    Check,
+    /// Apply missing database migrations
+    Migrate,
+    /// Print the effective configuration, secrets hidden
+    Config,
+    /// Look at tickets
+    #[command(subcommand)]
+    Tickets(tickets::Command),
+    /// Look at deliveries
+    #[command(subcommand)]
+    Deliveries(deliveries::Command),
+}
+
+/// How a command ended, if not by an error.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Ending {
+    /// All done.
+    Done,
+    /// Not all done; why has been said.
+    Incomplete,
+}
+
+/// Runs the program and says how it ended.
+pub fn main(cli: Cli) -> ExitCode {
+    let config = match Config::load(cli.config.as_deref(), std::env::vars_os()) {
+        Ok(config) => config,
+        Err(problems) => {
+            complain(&problems.to_string());
+            return ExitCode::from(BAD_CONFIGURATION);
+        }
+    };
+    if let Err(error) = telemetry::init(&config.log) {
+        complain(&format!("{error:#}"));
+        return ExitCode::from(BAD_CONFIGURATION);
+    }
+    let runtime =
+        match tokio::runtime::Builder::new_multi_thread().worker_threads(WORKERS).enable_all().build() {
+            Ok(runtime) => runtime,
+            Err(error) => {
+                complain(&format!("starting: {error}"));
+                return ExitCode::from(FAILED);
+            }
+        };
+    let ended = runtime.block_on(dispatch(cli.command, config));
+    // What is still running after an orderly end has been abandoned on purpose.
+    runtime.shutdown_background();
+    match ended {
+        Ok(Ending::Done) => ExitCode::SUCCESS,
+        Ok(Ending::Incomplete) => ExitCode::from(FAILED),
+        // Whoever read our output has seen enough: `postroom tickets list | head`.
+        Err(error) if is_broken_pipe(&error) => ExitCode::SUCCESS,
+        Err(error) => {
+            complain(&format!("postroom: {error:#}"));
+            ExitCode::from(FAILED)
+        }
+    }
+}
+
+async fn dispatch(command: Command, config: Config) -> anyhow::Result<Ending> {
+    match command {
+        Command::Run => run::run(config).await,
+        Command::Drain(args) => drain::run(config, args).await,
+        Command::Check => check::run(&config).await,
+        Command::Migrate => migrate::run(&config).await,
+        Command::Config => config::run(&config),
+        Command::Tickets(command) => tickets::run(&config, command).await,
+        Command::Deliveries(command) => deliveries::run(&config, command).await,
+    }
+}
+
+/// A person waits: not as long as a worker that may start before its database.
+fn hasty(database: &settings::Database) -> settings::Database {
+    settings::Database { connect_timeout: PATIENCE, ..database.clone() }
+}
+
+/// Opens the store for a command that only looks: it neither migrates nor waits long.
+async fn open_store(config: &Config) -> anyhow::Result<Store> {
+    let store = Store::connect(&hasty(&config.database)).await.context("opening the database")?;
+    let pending = store.pending_migrations().await.context("looking for migrations")?;
+    anyhow::ensure!(pending == 0, "{pending} database migrations are missing; run `postroom migrate` first");
+    Ok(store)
+}
+
+fn complain(text: &str) {
+    // If even standard error is gone, nobody is there to be told.
+    drop(writeln!(std::io::stderr(), "{}", text.trim_end()));
+}
+
+fn is_broken_pipe(error: &anyhow::Error) -> bool {
+    let kind = |cause: &(dyn std::error::Error + 'static)| {
+        cause.downcast_ref::<std::io::Error>().map(std::io::Error::kind)
+    };
+    error.chain().any(|cause| kind(cause) == Some(std::io::ErrorKind::BrokenPipe))
+}
+
+#[cfg(test)]
+mod tests {
+    use clap::CommandFactory;
+
+    #[test]
+    fn the_command_line_is_consistent() {
+        super::Cli::command().debug_assert();
+    }
+}
