@@ -1,0 +1,48 @@
+# What there is to do here. `make` alone lists it.
+
+# rustup's, where its folder is not in PATH.
+CARGO ?= $(or $(shell command -v cargo),$(HOME)/.cargo/bin/cargo)
+# Where cargo leaves what it builds.
+TARGET := $(or $(CARGO_TARGET_DIR),target)
+
+# Given on the command line: `make demo-send SUBJECT="…" TEXT="…"`, `make demo DEMO_ONCE=1`.
+SUBJECT ?= Hello from the terminal
+TEXT ?= Can you help me?
+export DEMO_ONCE
+
+.PHONY: help
+help: ## list the targets
+	@sed -n 's/^\([a-z-]*\):[^#]*## /\1\t/p' $(MAKEFILE_LIST) | expand -t 14
+
+.PHONY: demo
+demo: deps ## the worker at work: private servers, forty-odd mails, until Ctrl-C (DEMO_ONCE=1: then exits)
+	@$(CARGO) build --locked --workspace --bins
+	@$(TARGET)/debug/demo
+
+.PHONY: demo-send
+demo-send: ## send a mail into the running demo: SUBJECT="…" TEXT="…"
+	@$(TARGET)/debug/demo send "$$DEMO_SUBJECT" "$$DEMO_TEXT"
+# By way of the environment, and unexpanded: quotes and dollars in a mail are text.
+demo-send: export DEMO_SUBJECT = $(value SUBJECT)
+demo-send: export DEMO_TEXT = $(value TEXT)
+
+.PHONY: deps
+deps: ## install what is missing (Debian, Ubuntu), or say what it is
+	@tests/devstack/install.sh
+
+.PHONY: test
+test: deps ## every test, against real servers of its own
+	$(CARGO) test --locked --workspace
+
+.PHONY: check
+check: deps ## format, lints and documentation, without a warning
+	$(CARGO) fmt --all --check
+	$(CARGO) clippy --locked --workspace --all-targets -- -D warnings
+	RUSTDOCFLAGS='-D warnings' $(CARGO) doc --locked --workspace --no-deps --document-private-items
+
+.PHONY: bench
+bench: deps ## how fast mail is read
+	$(CARGO) bench --locked
+
+.PHONY: ci
+ci: check test ## what must pass before a merge

@@ -1,0 +1,76 @@
+//! What the helpdesk answers, or does instead.
+
+/// An answer to one request.
+#[derive(Debug, Clone)]
+pub struct Answer {
+    pub(super) manner: Manner,
+    pub(super) status: u16,
+    pub(super) headers: Vec<(String, String)>,
+    pub(super) body: Vec<u8>,
+    pub(super) held: bool,
+}
+
+/// How an answer reaches the client.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Manner {
+    Whole,
+    /// Its body never ends.
+    Endless,
+    /// It never comes: the connection is closed.
+    None,
+}
+
+impl Answer {
+    /// A status and an empty JSON object.
+    pub fn status(status: u16) -> Self {
+        Self { manner: Manner::Whole, status, headers: Vec::new(), body: b"{}".to_vec(), held: false }
+    }
+
+    /// Sends the client elsewhere.
+    pub fn redirect(url: &str) -> Self {
+        Self::status(302).header("Location", url)
+    }
+
+    /// A success whose body goes on for as long as the client reads.
+    pub fn endless() -> Self {
+        Self { manner: Manner::Endless, ..Self::status(200) }
+    }
+
+    /// Closes the connection once the request has been read and recorded.
+    pub fn none() -> Self {
+        Self { manner: Manner::None, ..Self::status(0) }
+    }
+
+    /// … with this header.
+    #[must_use]
+    pub fn header(mut self, name: &str, value: &str) -> Self {
+        self.headers.push((name.to_owned(), value.to_owned()));
+        self
+    }
+
+    /// … with this body.
+    #[must_use]
+    pub fn body(mut self, body: impl Into<Vec<u8>>) -> Self {
+        self.body = body.into();
+        self
+    }
+
+    /// … with a `Retry-After` of this value: seconds or an HTTP date.
+    #[must_use]
+    pub fn retry_after(self, value: &str) -> Self {
+        self.header("Retry-After", value)
+    }
+
+    /// … but only after the next [`Helpdesk::release`](crate::Helpdesk::release). Until then the client waits.
+    #[must_use]
+    pub fn held(mut self) -> Self {
+        self.held = true;
+        self
+    }
+}
+
+impl From<u16> for Answer {
+    fn from(status: u16) -> Self {
+        Self::status(status)
+    }
+}

@@ -1,0 +1,42 @@
+//! Private servers for tests and the demo: a PostgreSQL cluster, a Dovecot, a helpdesk, and the worker itself.
+//!
+//! ```text
+//!            Dovecot ◄──── IMAPS ────┐
+//!   Account::deliver                 │
+//!                                  Worker (the built binary) ──► Helpdesk (records, misbehaves)
+//!   Database::value                  │
+//!         PostgreSQL ◄── socket ─────┘
+//! ```
+//!
+//! The servers are the distribution's own programs, so what the tests see is what an operator gets. They need no
+//! container, no fixed port and no root; as root they run as `nobody`.
+//!
+//! - **Invariant**: a server dies with the process that started it, also when that is killed with SIGKILL, and
+//!   takes its folder along (`guard`).
+//! - **Invariant**: nothing waits without a limit, and nothing sleeps: [`poll::until`] is the only loop on a clock.
+
+mod folder;
+mod guard;
+mod log;
+mod owner;
+mod port;
+mod process;
+
+mod authority;
+mod dovecot;
+mod helpdesk;
+mod postgres;
+mod worker;
+
+pub mod poll;
+mod samples;
+
+pub use authority::Authority;
+pub use dovecot::{Account, Dovecot, Options, StoredMail};
+pub use folder::Folder;
+pub use helpdesk::{Answer, Helpdesk, Request};
+pub use port::free_port;
+pub use postgres::{Database, Durability, Postgres};
+pub use rustix::process::Signal;
+pub use samples::{Sample, samples};
+pub use worker::Worker;
