@@ -5,7 +5,8 @@ use std::time::Duration;
 
 use futures_util::future::join_all;
 use tokio::sync::Notify;
-use tracing::warn;
+use tokio::time::Instant;
+use tracing::{info, warn};
 
 use crate::app::worker::{Error, Worker};
 use crate::app::{Shutdown, holder, open_store};
@@ -14,12 +15,15 @@ use crate::config::{Config, Settle};
 use crate::delivery;
 use crate::intake::Tally;
 use crate::retry::{Policy, Retry};
-use crate::store::{Lease, Standing, Store};
+use crate::store::{LEASE, Lease, Standing, Store};
 use crate::text;
 use crate::webhook::Sender;
 
 /// How often a lost connection is made anew, without progress in between, before a mailbox is given up.
 const TRIES: u32 = 5;
+
+/// How often a lease that another worker has is looked at.
+const LEASE_LOOK: Duration = Duration::from_secs(2);
 
 /// Pauses between those tries.
 const PAUSE: Policy = Policy { initial: Duration::from_secs(1), max: Duration::from_secs(10) };
@@ -120,9 +124,7 @@ async fn drain_mailbox(worker: Worker, shutdown: &Shutdown) -> Drained {
 
 /// Empties the mailbox, unless another worker does. How many messages were in the folder at the last look.
 async fn under_lease(worker: &Worker, shutdown: &Shutdown) -> Result<Option<u32>, Error> {
-    let Some(lease) = worker.store.acquire_lease(&worker.mailbox.name, &worker.holder).await? else {
-        return Ok(None);
-    };
+    let Some(lease) = wait_for_lease(worker, shutdown).await? else { return Ok(None) };
     let ended = tokio::select! {
         lost = worker.store.keep_lease(&lease) => Err(lost.into()),
         ended = empty(worker, &lease, shutdown) => ended,
@@ -130,6 +132,22 @@ async fn under_lease(worker: &Worker, shutdown: &Shutdown) -> Result<Option<u32>
     // If this fails, the lease ends by itself.
     drop(worker.store.release_lease(&lease).await);
     ended.map(Some)
+}
+
+/// Takes the lease. A worker that was killed holds it until it ends: that long it is waited for.
+async fn wait_for_lease(worker: &Worker, shutdown: &Shutdown) -> Result<Option<Lease>, Error> {
+    let deadline = Instant::now() + LEASE + LEASE_LOOK;
+    loop {
+        let lease = worker.store.acquire_lease(&worker.mailbox.name, &worker.holder).await?;
+        if lease.is_some() || Instant::now() >= deadline || shutdown.soft.is_cancelled() {
+            return Ok(lease);
+        }
+        info!(
+            mailbox = worker.mailbox.name,
+            "another worker has this mailbox, or was killed; waiting for its lease to end"
+        );
+        shutdown.soft.run_until_cancelled(tokio::time::sleep(LEASE_LOOK)).await;
+    }
 }
 
 /// Cycles until one finds nothing to do. How many messages that one found in the folder.

@@ -433,3 +433,20 @@ async fn what_stays_makes_drain_fail_and_say_why() {
     assert_eq!(code, Some(1));
     assert!(out.contains("1 held in the mailbox: larger than max_message_bytes"), "{out}");
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn drain_waits_for_the_lease_of_a_killed_worker_to_end() {
+    let site = Site::new().await;
+    let config = site.config_file(MOVE, "");
+    assert_eq!(run(&config, &["drain"]).await.0, Some(0));
+    site.account.deliver(&mail("a", "")).unwrap();
+    let killed = "UPDATE mailboxes SET lease_holder = 'killed', lease_until = now() + interval '1 hour'";
+    site.database.rows(killed).await.unwrap();
+
+    let mut drain = start(&config, &["drain"]);
+    drain.wait_for_line("waiting for its lease to end", LIMIT).await.unwrap();
+    expire_leases(&site).await;
+
+    assert!(drain.wait(LIMIT).await.unwrap().success(), "{}", drain.log_tail());
+    assert_promise(&site, 1).await;
+}
