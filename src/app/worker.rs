@@ -74,7 +74,13 @@ impl Worker {
             heart.beat();
             let pause = match self.store.acquire_lease(&self.mailbox.name, &self.holder).await {
                 Ok(Some(lease)) => {
-                    match Box::pin(self.leased(&lease, &mut retry, &mut limit, &stop, &heart)).await {
+                    let ended = tokio::select! {
+                        lost = self.store.keep_lease(&lease) => Err(lost.into()),
+                        ended = Box::pin(self.poll(&lease, &mut retry, &mut limit, &stop, &heart)) => ended,
+                    };
+                    // If this fails, the lease ends by itself.
+                    drop(self.store.release_lease(&lease).await);
+                    match ended {
                         Ok(()) => break,
                         Err(error) => {
                             self.report(&error).await;
@@ -89,31 +95,11 @@ impl Worker {
                     retry.next_pause()
                 }
             };
-            tokio::select! {
-                () = stop.cancelled() => {}
-                () = tokio::time::sleep(pause) => {}
-            }
+            stop.run_until_cancelled(tokio::time::sleep(pause)).await;
         }
     }
 
-    /// Works for as long as the lease holds; gives it back at the end.
-    async fn leased(
-        &self,
-        lease: &Lease,
-        retry: &mut Retry,
-        limit: &mut RateLimit,
-        stop: &CancellationToken,
-        heart: &Heart,
-    ) -> Result<(), Error> {
-        let ended = tokio::select! {
-            lost = self.store.keep_lease(lease) => Err(lost.into()),
-            ended = self.poll(lease, retry, limit, stop, heart) => ended,
-        };
-        // If this fails, the lease ends by itself.
-        drop(self.store.release_lease(lease).await);
-        ended
-    }
-
+    /// Connects, and goes through cycle after cycle until told to stop.
     async fn poll(
         &self,
         lease: &Lease,
@@ -123,21 +109,18 @@ impl Worker {
         heart: &Heart,
     ) -> Result<(), Error> {
         let wait = limit.take(Instant::now().into_std());
-        tokio::select! {
-            () = stop.cancelled() => return Ok(()),
-            () = tokio::time::sleep(wait) => {}
-        }
-        let Some(opened) = stop.run_until_cancelled(self.open()).await else { return Ok(()) };
+        let open = async {
+            tokio::time::sleep(wait).await;
+            self.open().await
+        };
+        let Some(opened) = stop.run_until_cancelled(open).await else { return Ok(()) };
         let (mut session, plan) = opened?;
         while !stop.is_cancelled() {
             let cycle = self.cycle(lease, &mut session, &plan, stop);
             beating(heart, || self.tally.work(), cycle).await?;
             retry.reset();
             heart.beat();
-            tokio::select! {
-                () = stop.cancelled() => {}
-                () = tokio::time::sleep(self.mailbox.poll_interval) => {}
-            }
+            stop.run_until_cancelled(tokio::time::sleep(self.mailbox.poll_interval)).await;
         }
         session.logout().await;
         Ok(())
