@@ -1,6 +1,6 @@
 //! The intake flow against a real Dovecot and a real PostgreSQL.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::os::unix::fs::PermissionsExt;
 
 use crate::support::{MOVE, Site, mail, mails};
@@ -12,6 +12,7 @@ use postroom::mailbox;
 use postroom::mailbox::Plan;
 use postroom::store;
 use postroom::store::{Lease, Store};
+use sha2::{Digest, Sha256};
 use tokio_util::sync::CancellationToken;
 
 /// A worker's state, driven cycle by cycle.
@@ -54,6 +55,10 @@ impl Intake {
         };
         intake::cycle(&job, &mut session, &CancellationToken::new()).await
     }
+}
+
+fn unhex(text: &str) -> Vec<u8> {
+    (0..text.len()).step_by(2).map(|at| u8::from_str_radix(&text[at..at + 2], 16).unwrap()).collect()
 }
 
 fn texts(sources: Vec<Vec<u8>>) -> BTreeSet<Vec<u8>> {
@@ -103,6 +108,39 @@ async fn every_sample_is_stored_as_it_was_and_moved() {
     assert_eq!(site.number("SELECT count(*) FROM messages").await, i64::try_from(delivered.len()).unwrap());
     let sizes = "SELECT count(*) FROM messages m JOIN sources s ON s.message_id = m.id WHERE s.size = m.size";
     assert_eq!(site.number(sizes).await, i64::try_from(delivered.len()).unwrap());
+
+    let stored = site
+        .database
+        .rows("SELECT message_id::text, size::text, encode(bytes, 'hex') FROM sources")
+        .await
+        .unwrap();
+    let stored: BTreeMap<String, Vec<u8>> = stored
+        .into_iter()
+        .map(|row| {
+            let [id, length, hex] = row.try_into().unwrap();
+            (id, zstd::bulk::decompress(&unhex(&hex), length.parse().unwrap()).unwrap())
+        })
+        .collect();
+    // On the way lines end in CRLF, and Dovecot gives 0x80 for NUL, which an IMAP literal can't carry.
+    let on_the_wire = |source: &Vec<u8>| {
+        let bytes = source.iter().map(|&byte| if byte == 0 { 0x80 } else { byte });
+        bytes.filter(|&byte| byte != b'\r').collect::<Vec<u8>>()
+    };
+    let stored_sources: BTreeSet<Vec<u8>> = stored.values().map(on_the_wire).collect();
+    let differing = delivered.iter().map(on_the_wire).filter(|source| !stored_sources.contains(source));
+    let differing: Vec<String> =
+        differing.map(|source| String::from_utf8_lossy(&source).into_owned()).collect();
+    assert_eq!((differing, stored.len()), (Vec::new(), delivered.len()));
+
+    // Attachments are not stored themselves: their bytes are found again in the source.
+    let attachments = "SELECT message_id::text, part::text, encode(sha256, 'hex') FROM attachments";
+    let attachments = site.database.rows(attachments).await.unwrap();
+    assert!(attachments.len() > 5, "the samples have attachments");
+    for row in attachments {
+        let [id, part, sha256] = row.try_into().unwrap();
+        let bytes = postroom::mail::attached(&stored[&id], part.parse().unwrap()).unwrap();
+        assert_eq!(Sha256::digest(bytes).as_slice(), unhex(&sha256), "part {part}");
+    }
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -1,6 +1,11 @@
 //! Whole flows: intake cycle by cycle, and the built binary as an operator runs it, on real servers.
 
-#![expect(clippy::unwrap_used, clippy::indexing_slicing, reason = "a failed setup step is a failed test")]
+#![expect(
+    clippy::unwrap_used,
+    clippy::indexing_slicing,
+    clippy::string_slice,
+    reason = "a failed setup step is a failed test"
+)]
 
 mod intake;
 mod process;
