@@ -21,6 +21,8 @@ use tracing::{debug, error, warn};
 
 use crate::config;
 use crate::metric;
+use crate::step;
+use crate::step::Step;
 use crate::store;
 use crate::store::{Claim, Fate, Finish, Finished, Health, Store};
 use crate::webhook::schedule;
@@ -157,7 +159,9 @@ async fn attempt(
 ) -> Result<(), store::Error> {
     let started = Instant::now();
     let request = Request { event_id: &claim.event_id, body: &claim.body, now: SystemTime::now() };
+    step::reached(Step::BeforeSend);
     let outcome = sender.send(request).await;
+    step::reached(Step::AfterAnswer);
     let took = started.elapsed();
 
     let (fate, health) = judge(&claim, &outcome);

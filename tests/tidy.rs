@@ -7,7 +7,8 @@ use std::fs;
 use std::path::{Path, PathBuf};
 
 /// The layers of `src/lib.rs`, top down. A module uses its own layer's vocabulary and the layers above it.
-const VOCABULARY: &[&str] = &["config", "event", "mail", "message", "metric", "retry", "text", "ticket"];
+const VOCABULARY: &[&str] =
+    &["config", "event", "mail", "message", "metric", "retry", "step", "text", "ticket"];
 const PORTS: &[&str] = &["mailbox", "store", "webhook"];
 const FLOWS: &[&str] = &["delivery", "intake"];
 const PROCESS: &[&str] = &["app", "cli", "ops", "telemetry"];

@@ -7,6 +7,7 @@ use crate::intake::Error;
 use crate::mail;
 use crate::mail::Mail;
 use crate::message::{Extent, Message, Uid};
+use crate::step;
 use crate::store::Source;
 
 /// A message, read and packed. Its raw bytes are gone: copies of mails are what memory is made of.
@@ -42,6 +43,7 @@ pub(super) async fn read(
 
 impl Letter {
     fn read(message: &Message) -> Result<Self, std::io::Error> {
+        step::reading(&message.source);
         Ok(Self {
             uid: message.listed.uid,
             extent: message.extent,

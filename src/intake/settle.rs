@@ -9,6 +9,8 @@ use crate::intake::{Error, Job};
 use crate::mailbox;
 use crate::mailbox::{Plan, Selected};
 use crate::message::{Uid, UidSet};
+use crate::step;
+use crate::step::Step;
 use crate::store::Folder;
 
 /// How often a server may refuse to settle in one cycle. Enough to find a few bad messages among a thousand.
@@ -58,8 +60,10 @@ impl<'a> Settling<'a> {
                 self.postpone(&part).await?;
                 continue;
             }
+            step::reached(Step::BeforeSettle);
             match selected.settle(self.job.plan, &part).await {
                 Ok(left) => {
+                    step::reached(Step::AfterSettle);
                     self.settled(&part, &left).await?;
                     // It said OK and did nothing. Asked again at once, a server that copies would copy again.
                     if !left.is_empty() {

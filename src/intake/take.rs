@@ -12,6 +12,8 @@ use crate::intake::settle::Settling;
 use crate::intake::{Error, Job};
 use crate::mailbox::Selected;
 use crate::message::{Listed, Message, Uid, UidSet};
+use crate::step;
+use crate::step::Step;
 use crate::store::Folder;
 
 /// A message is held if the connection breaks when it is fetched alone, and had broken that often before. Once is
@@ -38,7 +40,9 @@ pub(super) async fn take(
         // A place before the fetch, or one more batch than the stages work on would be in memory. It is refused
         // only if the stage behind failed, and then all stages end.
         let Ok(place) = fetched.reserve().await else { return Ok(()) };
+        step::reached(Step::BeforeFetch);
         let messages = fetch_or_halve(job, selected, folder, batch).await?;
+        step::reached(Step::AfterFetch);
         if !messages.is_empty() {
             place.send(messages);
         }

@@ -14,6 +14,8 @@ use uuid::Uuid;
 use crate::event::Event;
 use crate::mail::{Attachment, Fingerprint, Mail};
 use crate::message::{Extent, Uid};
+use crate::step;
+use crate::step::Step;
 use crate::store::column;
 use crate::store::column::{Headers, Person};
 use crate::store::ledger::{Mark, mark};
@@ -175,7 +177,9 @@ impl Store {
         write_thread_keys(&mut transaction, mailbox, &new).await?;
         write_deliveries(&mut transaction, webhooks, &new).await?;
         mark(&mut transaction, folder, &marks(entries)).await?;
+        step::reached(Step::BeforeCommit);
         transaction.commit().await?;
+        step::reached(Step::AfterCommit);
         Ok(())
     }
 }

@@ -3,59 +3,13 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::os::unix::fs::PermissionsExt;
 
-use crate::support::{MOVE, Site, mail, mails};
+use crate::support::{Intake, MOVE, Site, mail, mails};
 use devstack::{Options, samples};
-use postroom::config::Config;
 use postroom::intake;
-use postroom::intake::{Job, Tally};
+use postroom::intake::Tally;
 use postroom::mailbox;
-use postroom::mailbox::Plan;
 use postroom::store;
-use postroom::store::{Lease, Store};
 use sha2::{Digest, Sha256};
-use tokio_util::sync::CancellationToken;
-
-/// A worker's state, driven cycle by cycle.
-struct Intake {
-    store: Store,
-    lease: Lease,
-    config: Config,
-    tally: Tally,
-}
-
-impl Intake {
-    async fn new(config: Config) -> Self {
-        let store = Store::connect(&config.database).await.unwrap();
-        store.migrate().await.unwrap();
-        store.register_mailboxes(&config.mailboxes).await.unwrap();
-        store.register_webhooks(&["helpdesk"]).await.unwrap();
-        let lease = store.acquire_lease("support", "first").await.unwrap().unwrap();
-        Self { store, lease, config, tally: Tally::new("support") }
-    }
-
-    async fn of(site: &Site) -> Self {
-        Self::new(site.config(MOVE, "")).await
-    }
-
-    async fn cycle(&self) -> Result<u32, intake::Error> {
-        let mailbox = &self.config.mailboxes[0];
-        let mut session = mailbox::connect(mailbox).await?;
-        if let postroom::config::Settle::Move { to } = &mailbox.settle {
-            session.ensure_folder(to).await?;
-        }
-        let plan = Plan::choose(session.capabilities(), &mailbox.settle);
-        let job = Job {
-            store: &self.store,
-            lease: &self.lease,
-            mailbox,
-            plan: &plan,
-            limits: &self.config.intake,
-            webhooks: &["helpdesk"],
-            tally: &self.tally,
-        };
-        intake::cycle(&job, &mut session, &CancellationToken::new()).await
-    }
-}
 
 fn unhex(text: &str) -> Vec<u8> {
     (0..text.len()).step_by(2).map(|at| u8::from_str_radix(&text[at..at + 2], 16).unwrap()).collect()

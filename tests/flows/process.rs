@@ -1,68 +1,13 @@
 //! The built binary, run as an operator runs it, on real servers, killed and cut at bad moments.
 
-use std::collections::{BTreeMap, BTreeSet};
 use std::os::unix::fs::PermissionsExt;
 use std::path::Path;
-use std::process::Command;
 
-use crate::support::{LIMIT, MOVE, SECRET, Site, mail, mails};
-use anyhow::ensure;
-use devstack::{Durability, Options, Postgres, Request, Signal, Worker, poll};
-
-fn postroom(config: &Path, arguments: &[&str]) -> Command {
-    let mut command = Command::new(env!("CARGO_BIN_EXE_postroom"));
-    command.args(arguments).arg("--config").arg(config);
-    command
-}
-
-fn start(config: &Path, arguments: &[&str]) -> Worker {
-    Worker::start(&postroom(config, arguments)).unwrap()
-}
-
-/// Runs a command to its end: exit code, standard output, standard error.
-async fn run(config: &Path, arguments: &[&str]) -> (Option<i32>, String, String) {
-    let mut worker = start(config, arguments);
-    let status = worker.wait(LIMIT).await.unwrap();
-    (status.code(), worker.stdout().unwrap(), worker.stderr().unwrap())
-}
-
-async fn wait_for_rows(site: &Site, sql: &str, count: i64) {
-    poll::until(&format!("{count} rows of {sql}"), LIMIT, async || {
-        // The worker may not have migrated yet.
-        let found: i64 = site.database.value(sql).await?.parse()?;
-        ensure!(found >= count, "{found} rows");
-        Ok(())
-    })
-    .await
-    .unwrap();
-}
-
-const MESSAGES: &str = "SELECT count(*) FROM messages";
-const DELIVERED: &str = "SELECT count(*) FROM deliveries WHERE status = 'delivered'";
-
-/// What must hold in the end, whatever happened on the way.
-async fn assert_promise(site: &Site, count: usize) {
-    let expected = i64::try_from(count).unwrap();
-    assert_eq!(site.account.count("INBOX").unwrap(), 0, "the inbox is empty");
-    assert_eq!(site.account.count("Processed").unwrap(), count, "each mail was moved, once");
-    assert_eq!(site.number(MESSAGES).await, expected, "each mail is one message");
-    assert_eq!(site.number("SELECT count(*) FROM sources").await, expected, "each has its source");
-    assert_eq!(site.number(DELIVERED).await, expected, "each was delivered");
-    let tickets = "SELECT count(*) FROM tickets t WHERE message_count
-                   <> (SELECT count(*) FROM messages m WHERE m.ticket_id = t.id)";
-    assert_eq!(site.number(tickets).await, 0, "tickets count their messages");
-
-    let mut bodies: BTreeMap<String, BTreeSet<Vec<u8>>> = BTreeMap::new();
-    for request in site.helpdesk.requests() {
-        bodies.entry(event_id(&request)).or_default().insert(request.body);
-    }
-    assert_eq!(bodies.len(), count, "each event has one id");
-    assert!(bodies.values().all(|bodies| bodies.len() == 1), "and in every attempt the same bytes");
-}
-
-fn event_id(request: &Request) -> String {
-    request.header("webhook-id").unwrap().to_owned()
-}
+use crate::support::{
+    DELIVERED, LIMIT, MESSAGES, MOVE, SECRET, Site, assert_promise, expire_leases, mail, mails, run, start,
+    wait_for_rows,
+};
+use devstack::{Durability, Options, Postgres, Signal};
 
 #[tokio::test(flavor = "multi_thread")]
 async fn mail_goes_in_and_signed_webhooks_come_out() {
@@ -186,12 +131,6 @@ async fn killed_between_record_and_settle_it_settles_and_doubles_nothing() {
     assert_eq!(run(&config, &["drain"]).await.0, Some(0));
 
     assert_promise(&site, 31).await;
-}
-
-/// A killed worker's leases end by themselves after a minute; a test need not wait for that.
-async fn expire_leases(site: &Site) {
-    site.database.rows("UPDATE mailboxes SET lease_until = now()").await.unwrap();
-    site.database.rows("UPDATE deliveries SET lease_until = now()").await.unwrap();
 }
 
 #[tokio::test(flavor = "multi_thread")]

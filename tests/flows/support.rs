@@ -1,10 +1,19 @@
 //! What flow and process tests have in common: a mailbox on a real Dovecot, a database, a helpdesk.
 
-use std::path::PathBuf;
+use std::collections::{BTreeMap, BTreeSet};
+use std::path::{Path, PathBuf};
+use std::process::Command;
 use std::time::Duration;
 
-use devstack::{Account, Database, Dovecot, Helpdesk, Options, Postgres};
+use anyhow::ensure;
+use devstack::{Account, Database, Dovecot, Helpdesk, Options, Postgres, Request, Worker, poll};
 use postroom::config::Config;
+use postroom::intake;
+use postroom::intake::{Job, Tally};
+use postroom::mailbox;
+use postroom::mailbox::Plan;
+use postroom::store::{Lease, Store};
+use tokio_util::sync::CancellationToken;
 
 /// No step of a test takes this long, not even on a busy machine.
 pub(crate) const LIMIT: Duration = Duration::from_secs(60);
@@ -106,4 +115,112 @@ pub(crate) fn mails(count: usize) -> Vec<Vec<u8>> {
             mail(&format!("m{i}"), &reply)
         })
         .collect()
+}
+
+/// The built binary with these arguments.
+pub(crate) fn postroom(config: &Path, arguments: &[&str]) -> Command {
+    let mut command = Command::new(env!("CARGO_BIN_EXE_postroom"));
+    command.args(arguments).arg("--config").arg(config);
+    command
+}
+
+/// Starts it.
+pub(crate) fn start(config: &Path, arguments: &[&str]) -> Worker {
+    Worker::start(&postroom(config, arguments)).unwrap()
+}
+
+/// Runs a command to its end: exit code, standard output, standard error.
+pub(crate) async fn run(config: &Path, arguments: &[&str]) -> (Option<i32>, String, String) {
+    let mut worker = start(config, arguments);
+    let status = worker.wait(LIMIT).await.unwrap();
+    (status.code(), worker.stdout().unwrap(), worker.stderr().unwrap())
+}
+
+/// Waits until a count of rows is reached.
+pub(crate) async fn wait_for_rows(site: &Site, sql: &str, count: i64) {
+    poll::until(&format!("{count} rows of {sql}"), LIMIT, async || {
+        // The worker may not have migrated yet.
+        let found: i64 = site.database.value(sql).await?.parse()?;
+        ensure!(found >= count, "{found} rows");
+        Ok(())
+    })
+    .await
+    .unwrap();
+}
+
+/// Counts stored messages.
+pub(crate) const MESSAGES: &str = "SELECT count(*) FROM messages";
+/// Counts deliveries that were made.
+pub(crate) const DELIVERED: &str = "SELECT count(*) FROM deliveries WHERE status = 'delivered'";
+
+/// What must hold in the end, whatever happened on the way.
+pub(crate) async fn assert_promise(site: &Site, count: usize) {
+    let expected = i64::try_from(count).unwrap();
+    assert_eq!(site.account.count("INBOX").unwrap(), 0, "the inbox is empty");
+    assert_eq!(site.account.count("Processed").unwrap(), count, "each mail was moved, once");
+    assert_eq!(site.number(MESSAGES).await, expected, "each mail is one message");
+    assert_eq!(site.number("SELECT count(*) FROM sources").await, expected, "each has its source");
+    assert_eq!(site.number(DELIVERED).await, expected, "each was delivered");
+    let tickets = "SELECT count(*) FROM tickets t WHERE message_count
+                   <> (SELECT count(*) FROM messages m WHERE m.ticket_id = t.id)";
+    assert_eq!(site.number(tickets).await, 0, "tickets count their messages");
+
+    let mut bodies: BTreeMap<String, BTreeSet<Vec<u8>>> = BTreeMap::new();
+    for request in site.helpdesk.requests() {
+        bodies.entry(event_id(&request)).or_default().insert(request.body);
+    }
+    assert_eq!(bodies.len(), count, "each event has one id");
+    assert!(bodies.values().all(|bodies| bodies.len() == 1), "and in every attempt the same bytes");
+}
+
+fn event_id(request: &Request) -> String {
+    request.header("webhook-id").unwrap().to_owned()
+}
+
+/// A killed worker's leases end by themselves after a minute; a test need not wait for that.
+pub(crate) async fn expire_leases(site: &Site) {
+    site.database.rows("UPDATE mailboxes SET lease_until = now()").await.unwrap();
+    site.database.rows("UPDATE deliveries SET lease_until = now()").await.unwrap();
+}
+
+/// A worker's state, driven cycle by cycle.
+pub(crate) struct Intake {
+    pub(crate) store: Store,
+    pub(crate) lease: Lease,
+    pub(crate) config: Config,
+    pub(crate) tally: Tally,
+}
+
+impl Intake {
+    pub(crate) async fn new(config: Config) -> Self {
+        let store = Store::connect(&config.database).await.unwrap();
+        store.migrate().await.unwrap();
+        store.register_mailboxes(&config.mailboxes).await.unwrap();
+        store.register_webhooks(&["helpdesk"]).await.unwrap();
+        let lease = store.acquire_lease("support", "first").await.unwrap().unwrap();
+        Self { store, lease, config, tally: Tally::new("support") }
+    }
+
+    pub(crate) async fn of(site: &Site) -> Self {
+        Self::new(site.config(MOVE, "")).await
+    }
+
+    pub(crate) async fn cycle(&self) -> Result<u32, intake::Error> {
+        let mailbox = &self.config.mailboxes[0];
+        let mut session = mailbox::connect(mailbox).await?;
+        if let postroom::config::Settle::Move { to } = &mailbox.settle {
+            session.ensure_folder(to).await?;
+        }
+        let plan = Plan::choose(session.capabilities(), &mailbox.settle);
+        let job = Job {
+            store: &self.store,
+            lease: &self.lease,
+            mailbox,
+            plan: &plan,
+            limits: &self.config.intake,
+            webhooks: &["helpdesk"],
+            tally: &self.tally,
+        };
+        intake::cycle(&job, &mut session, &CancellationToken::new()).await
+    }
 }
