@@ -4,12 +4,12 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use futures_util::future::join_all;
-use tokio::sync::Notify;
+use tokio::sync::{Mutex, Notify};
 use tokio::time::Instant;
 use tracing::{info, warn};
 
 use crate::app::worker::{Error, Worker};
-use crate::app::{Shutdown, holder, open_store};
+use crate::app::{Shutdown, holder, leave, open_store};
 use crate::config;
 use crate::config::{Config, Settle};
 use crate::delivery;
@@ -67,15 +67,18 @@ impl Drained {
 /// due. `tallies` are counted into, one for each mailbox, in order.
 ///
 /// # Errors
-/// If the database can't be opened. What fails after that is told in the [`Drained`] and [`Delivered`].
+/// If the database can't be opened, or at a [hard](Shutdown::hard) stop. What fails otherwise is told in the
+/// [`Drained`] and [`Delivered`].
 pub async fn drain(
     config: Arc<Config>,
     mailboxes: &[config::Mailbox],
     tallies: &[Arc<Tally>],
     shutdown: &Shutdown,
 ) -> anyhow::Result<(Vec<Drained>, Vec<Delivered>)> {
-    let store = open_store(&config).await?;
+    let stopped = || anyhow::anyhow!("stopped at once; nothing is lost, the next run goes on");
+    let store = shutdown.hard.run_until_cancelled(open_store(&config)).await.ok_or_else(stopped)??;
     let holder = holder();
+    let suspects = Arc::new(Mutex::new(()));
     let drained = mailboxes.iter().zip(tallies).map(|(mailbox, tally)| {
         let worker = Worker {
             config: Arc::clone(&config),
@@ -83,16 +86,21 @@ pub async fn drain(
             store: store.clone(),
             holder: Arc::clone(&holder),
             tally: Arc::clone(tally),
+            suspects: Arc::clone(&suspects),
         };
         drain_mailbox(worker, shutdown)
     });
-    let drained = join_all(drained).await;
-    let mut delivered = Vec::new();
-    for webhook in &config.webhooks {
-        delivered.push(deliver(&config, webhook, &store, shutdown).await);
-    }
-    store.close().await;
-    Ok((drained, delivered))
+    let work = async {
+        let drained = join_all(drained).await;
+        let mut delivered = Vec::new();
+        for webhook in &config.webhooks {
+            delivered.push(deliver(&config, webhook, &store, shutdown).await);
+        }
+        (drained, delivered)
+    };
+    let done = shutdown.hard.run_until_cancelled(work).await;
+    leave(&store, &holder).await;
+    done.ok_or_else(stopped)
 }
 
 async fn drain_mailbox(worker: Worker, shutdown: &Shutdown) -> Drained {

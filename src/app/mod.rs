@@ -9,7 +9,7 @@ use std::time::Duration;
 
 use anyhow::Context;
 use sd_notify::NotifyState;
-use tokio::sync::Notify;
+use tokio::sync::{Mutex, Notify};
 use tokio::task::JoinSet;
 use tokio::time::MissedTickBehavior;
 use tokio_util::sync::CancellationToken;
@@ -61,7 +61,8 @@ pub async fn run(config: Config, shutdown: Shutdown) -> anyhow::Result<()> {
         let ops = Ops::new(&config.ops, names, store.clone(), hearts.clone(), metrics);
         tokio::spawn(ops::serve(listener, ops, ops_stop.clone()));
     }
-    spawn_intake(&mut loops, &config, &store, &hearts, &shutdown.soft);
+    let holder = holder();
+    spawn_intake(&mut loops, &config, &store, &hearts, &shutdown.soft, &holder);
     spawn_deliveries(&mut loops, &config, &store, &hearts, &shutdown.soft)?;
     tokio::spawn(watchdog(hearts));
     tell_systemd(&[NotifyState::Ready]);
@@ -85,9 +86,19 @@ pub async fn run(config: Config, shutdown: Shutdown) -> anyhow::Result<()> {
         () = shutdown.hard.cancelled() => {}
     }
     ops_stop.cancel();
-    // Connections that still work are abandoned with the process.
-    drop(tokio::time::timeout(Duration::from_secs(2), store.close()).await);
+    loops.abort_all();
+    leave(&store, &holder).await;
     ended
+}
+
+/// Gives back what the process still has, because what was in the middle of something ends with it now, and nobody
+/// is to take that for a crash. Then closes the store; connections that still work are abandoned with the process.
+async fn leave(store: &Store, holder: &str) {
+    let leave = async {
+        drop(store.release_all(holder).await);
+        store.close().await;
+    };
+    drop(tokio::time::timeout(Duration::from_secs(2), leave).await);
 }
 
 /// Opens the store, brings its schema up to date, and makes sure of a row for each mailbox and webhook.
@@ -115,8 +126,9 @@ fn spawn_intake(
     store: &Store,
     hearts: &Heartbeats,
     stop: &CancellationToken,
+    holder: &Arc<str>,
 ) {
-    let holder = holder();
+    let suspects = Arc::new(Mutex::new(()));
     for mailbox in &config.mailboxes {
         let heart =
             hearts.register(format!("intake {}", mailbox.name), longest_silence(mailbox, &config.intake));
@@ -124,8 +136,9 @@ fn spawn_intake(
             config: Arc::clone(config),
             mailbox: mailbox.clone(),
             store: store.clone(),
-            holder: Arc::clone(&holder),
+            holder: Arc::clone(holder),
             tally: Arc::new(Tally::new(&mailbox.name)),
+            suspects: Arc::clone(&suspects),
         };
         loops.spawn(worker.run(stop.clone(), heart));
     }

@@ -4,6 +4,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use metrics::counter;
+use tokio::sync::Mutex;
 use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 use tracing::{error, info, warn};
@@ -34,6 +35,8 @@ pub(super) struct Worker {
     /// Names this process in leases.
     pub(super) holder: Arc<str>,
     pub(super) tally: Arc<Tally>,
+    /// Shared by all mailboxes of this process; see [`Job`].
+    pub(super) suspects: Arc<Mutex<()>>,
 }
 
 /// Why work on a mailbox ended early.
@@ -116,7 +119,7 @@ impl Worker {
         let Some(opened) = stop.run_until_cancelled(open).await else { return Ok(()) };
         let (mut session, plan) = opened?;
         while !stop.is_cancelled() {
-            let cycle = self.cycle(lease, &mut session, &plan, stop);
+            let cycle = Box::pin(self.cycle(lease, &mut session, &plan, stop));
             beating(heart, || self.tally.work(), cycle).await?;
             retry.reset();
             heart.beat();
@@ -153,6 +156,7 @@ impl Worker {
             plan,
             limits: &self.config.intake,
             webhooks: &webhooks,
+            suspects: &self.suspects,
             tally: &self.tally,
         };
         Ok(intake::cycle(&job, session, stop).await?)

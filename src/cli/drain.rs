@@ -36,7 +36,6 @@ pub(super) async fn run(config: Config, args: Args) -> anyhow::Result<Ending> {
     let bar = bar();
     let drained = tokio::select! {
         drained = app::drain(Arc::new(config), &mailboxes, &tallies, &shutdown) => drained,
-        () = shutdown.hard.cancelled() => anyhow::bail!("stopped at once; nothing is lost, the next run goes on"),
         never = show(&bar, &tallies) => match never {},
     };
     bar.finish_and_clear();

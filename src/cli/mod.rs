@@ -7,6 +7,7 @@ mod check;
 mod config;
 mod deliveries;
 mod drain;
+mod held;
 mod migrate;
 mod output;
 mod run;
@@ -62,6 +63,9 @@ enum Command {
     /// Look at tickets
     #[command(subcommand)]
     Tickets(tickets::Command),
+    /// Look at messages that are kept in their mailbox on doubt, and have them tried again
+    #[command(subcommand)]
+    Held(held::Command),
     /// Look at deliveries
     #[command(subcommand)]
     Deliveries(deliveries::Command),
@@ -120,6 +124,7 @@ async fn dispatch(command: Command, config: Config) -> anyhow::Result<Ending> {
         Command::Migrate => migrate::run(&config).await,
         Command::Config => config::run(&config),
         Command::Tickets(command) => tickets::run(&config, command).await,
+        Command::Held(command) => held::run(&config, command).await,
         Command::Deliveries(command) => deliveries::run(&config, command).await,
     }
 }

@@ -3,7 +3,7 @@
 use std::collections::VecDeque;
 
 use crate::config;
-use crate::message::{Extent, Listed};
+use crate::message::{Extent, Listed, UidSet};
 use crate::store::Due;
 
 /// Messages that are fetched, read and recorded together.
@@ -11,11 +11,24 @@ use crate::store::Due;
 pub(super) struct Batch {
     pub(super) wanted: Vec<Listed>,
     pub(super) extent: Extent,
-    /// How often fetching these has failed.
+    /// How often fetching these has failed, or a worker died over them.
     pub(super) attempts: u32,
+    /// How often a worker died over this one alone.
+    pub(super) crashes: u32,
 }
 
 impl Batch {
+    /// Whether one of these may be what an earlier try failed at. Such a batch is worked on by itself, so that, if
+    /// the worker dies, it is known over which.
+    pub(super) fn is_suspect(&self) -> bool {
+        self.attempts > 0 || self.crashes > 0
+    }
+
+    /// Its UIDs.
+    pub(super) fn uids(&self) -> UidSet {
+        self.wanted.iter().map(|listed| listed.uid).collect()
+    }
+
     /// Its two halves; `None` if it cannot be halved.
     pub(super) fn halves(&self) -> Option<(Self, Self)> {
         let (first, second) = self.wanted.split_at(self.wanted.len() / 2);
@@ -25,25 +38,25 @@ impl Batch {
 }
 
 /// Takes the next batch off the front of `queue`: as many messages as the limits allow, one larger than a
-/// batch alone, and one larger than we take alone with its header only. Messages that could not be fetched before
+/// batch alone, and one larger than we take alone with its header only. Messages that could not be taken in before
 /// go in batches an eighth as large each time, so that the one at fault is soon alone. `None` if the queue is
 /// empty.
 pub(super) fn next(queue: &mut VecDeque<Due>, limits: &config::Intake) -> Option<Batch> {
-    let Due { listed: first, attempts } = queue.pop_front()?;
+    let Due { listed: first, attempts, crashes } = queue.pop_front()?;
     if first.size > limits.max_message_bytes {
-        return Some(Batch { wanted: vec![first], extent: Extent::Header, attempts });
+        return Some(Batch { wanted: vec![first], extent: Extent::Header, attempts, crashes });
     }
     let most = limits.batch_messages.checked_shr(attempts.saturating_mul(3)).unwrap_or(0);
     let mut bytes = first.size;
     let mut wanted = vec![first];
-    while let Some(message) = queue.front() {
+    while let Some(message) = queue.front().filter(|due| crashes == 0 && due.crashes == 0) {
         bytes = bytes.saturating_add(message.listed.size);
         if wanted.len() >= most || bytes > limits.batch_bytes || message.attempts != attempts {
             break;
         }
         wanted.extend(queue.pop_front().map(|due| due.listed));
     }
-    Some(Batch { wanted, extent: Extent::Whole, attempts })
+    Some(Batch { wanted, extent: Extent::Whole, attempts, crashes })
 }
 
 #[cfg(test)]
@@ -61,7 +74,7 @@ mod tests {
     };
 
     fn due(uid: u32, size: u64, attempts: u32) -> Due {
-        Due { listed: Listed { uid: Uid(uid), size, internal_date: None }, attempts }
+        Due { listed: Listed { uid: Uid(uid), size, internal_date: None }, attempts, crashes: 0 }
     }
 
     fn queue(sizes: &[u64]) -> VecDeque<Due> {
@@ -115,6 +128,18 @@ mod tests {
         let mut mixed = [0; 60];
         mixed[30] = 1;
         assert_eq!(sizes(mixed), [30, 1, 29]);
+    }
+
+    #[test]
+    fn what_a_worker_died_over_goes_alone() {
+        let mut queue = queue(&[1; 4]);
+        queue[1].crashes = 1;
+
+        let sizes: Vec<(usize, bool)> = std::iter::from_fn(|| next(&mut queue, &LIMITS))
+            .map(|batch| (batch.wanted.len(), batch.is_suspect()))
+            .collect();
+
+        assert_eq!(sizes, [(1, false), (1, true), (2, false)]);
     }
 
     proptest! {

@@ -17,15 +17,16 @@ mod settle;
 mod take;
 mod tally;
 
-use tokio::sync::mpsc;
+use tokio::sync::{Mutex, mpsc};
 use tokio_util::sync::CancellationToken;
 use tracing::{debug, info};
 
 use crate::config;
 use crate::mailbox;
-use crate::mailbox::{Plan, Session};
+use crate::mailbox::{Plan, Selected, Session};
+use crate::message::Uid;
 use crate::store;
-use crate::store::{Lease, Store};
+use crate::store::{Folder, Lease, Store};
 
 pub use tally::{Count, Tally};
 
@@ -44,6 +45,9 @@ pub struct Job<'a> {
     pub limits: &'a config::Intake,
     /// Names of the webhooks that hear of each message.
     pub webhooks: &'a [&'a str],
+    /// Taken while a batch is worked on that an earlier worker may have died over. Shared by all mailboxes of a
+    /// process: if it dies, it is known over which.
+    pub suspects: &'a Mutex<()>,
     /// What is counted.
     pub tally: &'a Tally,
 }
@@ -73,16 +77,16 @@ pub async fn cycle(job: &Job<'_>, session: &mut Session, stop: &CancellationToke
     let mut selected = session.select(&job.mailbox.folder).await?;
     let exists = selected.exists();
     let (folder, watermark) = job.store.open_folder(job.lease, selected.uidvalidity()).await?;
+    pass(job, &mut selected, &folder, watermark, stop).await?;
 
-    let (fetched, to_read) = mpsc::channel(1);
-    let (letters, to_record) = mpsc::channel(1);
-    // Holds UIDs only, and no more of them than the batches in the two channels above.
-    let (recorded, to_settle) = mpsc::unbounded_channel();
-    tokio::try_join!(
-        take::take(job, &mut selected, &folder, watermark, stop, fetched, to_settle),
-        read::read(to_read, letters),
-        record::record(job, &folder, to_record, recorded),
-    )?;
+    let is_emptied = job.plan.stays().is_none() && !stop.is_cancelled();
+    if is_emptied && selected.exists() > 0 && job.store.sweep(&folder, selected.exists()).await? {
+        info!(
+            mailbox = job.mailbox.name,
+            "the folder holds more than is known of: listing it from its beginning"
+        );
+        pass(job, &mut selected, &folder, Uid(0), stop).await?;
+    }
 
     job.store.poll_completed(job.lease).await?;
     if tally.work() == before {
@@ -98,4 +102,24 @@ pub async fn cycle(job: &Job<'_>, session: &mut Session, stop: &CancellationToke
         );
     }
     Ok(exists)
+}
+
+/// Settles what is left over, and takes in what is due and what lies above the watermark.
+async fn pass(
+    job: &Job<'_>,
+    selected: &mut Selected<'_>,
+    folder: &Folder,
+    watermark: Uid,
+    stop: &CancellationToken,
+) -> Result<(), Error> {
+    let (fetched, to_read) = mpsc::channel(1);
+    let (letters, to_record) = mpsc::channel(1);
+    // Holds UIDs only, and no more of them than the batches in the two channels above.
+    let (recorded, to_settle) = mpsc::unbounded_channel();
+    tokio::try_join!(
+        take::take(job, selected, folder, watermark, stop, fetched, to_settle),
+        read::read(to_read, letters),
+        record::record(job, folder, to_record, recorded),
+    )?;
+    Ok(())
 }

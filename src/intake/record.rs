@@ -9,10 +9,10 @@ use tracing::{debug, error};
 use uuid::Uuid;
 
 use crate::event::{Event, Received};
-use crate::intake::read::Letter;
+use crate::intake::read::{InHand, Letter};
 use crate::intake::{Error, Job};
-use crate::mail::Fingerprint;
-use crate::message::{Extent, UidSet};
+use crate::mail::{Fingerprint, Remnant};
+use crate::message::{Extent, Uid, UidSet};
 use crate::store;
 use crate::store::{Entry, Folder, Known, NewMessage};
 use crate::text;
@@ -22,52 +22,75 @@ use crate::ticket::{Filing, ThreadKey, Ticket};
 /// How often a batch that another writer overtook is filed anew.
 const MAX_CONFLICTS: u32 = 5;
 
-/// Records batches until there are no more, and passes on the UIDs that may now be settled.
+/// Records batches until there are no more, and passes on the UIDs that may now be settled: one set for each batch.
 pub(super) async fn record(
     job: &Job<'_>,
     folder: &Folder,
-    mut batches: mpsc::Receiver<Vec<Letter>>,
+    mut batches: mpsc::Receiver<InHand<Letter>>,
     recorded: mpsc::UnboundedSender<UidSet>,
 ) -> Result<(), Error> {
-    while let Some(letters) = batches.recv().await {
+    while let Some(InHand { batch, hand }) = batches.recv().await {
         let started = Instant::now();
-        let mut conflicts = 0;
-        // Parts of the batch, the next one last. A part that is refused for its data is halved until the one
-        // bad message is alone.
-        let mut parts: Vec<&[Letter]> = vec![&letters];
-        while let Some(part) = parts.pop() {
-            match record_part(job, folder, part).await {
-                Ok(uids) => {
-                    // The stage behind has ended only if it failed, and then all stages end.
-                    drop(recorded.send(uids));
-                }
-                Err(store::Error::Conflict) if conflicts < MAX_CONFLICTS => {
-                    conflicts += 1;
-                    parts.push(part);
-                }
-                Err(refusal @ (store::Error::Refused(_) | store::Error::Conflict)) => {
-                    conflicts = 0;
-                    if let [letter] = part {
-                        error!(
-                            mailbox = job.mailbox.name,
-                            uid = letter.uid.0,
-                            error = text::chain(&refusal),
-                            "PostgreSQL refuses a message: held"
-                        );
-                        let uid = std::iter::once(letter.uid).collect();
-                        job.store.hold(folder, &uid, "PostgreSQL refused its data").await?;
-                        job.tally.held.add(1);
-                    } else {
-                        let (first, second) = part.split_at(part.len() / 2);
-                        parts.extend([second, first]);
-                    }
-                }
-                Err(error) => return Err(error.into()),
-            }
-        }
+        let uids = record_batch(job, folder, &batch).await?;
+        job.store.put_down(hand).await?;
         job.tally.batch_seconds.record(started.elapsed());
+        // The stage behind has ended only if it failed, and then all stages end.
+        drop(recorded.send(uids));
     }
     Ok(())
+}
+
+/// Records a batch in one commit; if it is refused for its data, halves of it, until the one bad message is alone.
+/// Which of them may be settled.
+async fn record_batch(job: &Job<'_>, folder: &Folder, batch: &[Letter]) -> Result<UidSet, Error> {
+    let mut done: Vec<Uid> = Vec::with_capacity(batch.len());
+    let mut conflicts = 0;
+    // The next part last.
+    let mut parts: Vec<&[Letter]> = vec![batch];
+    while let Some(part) = parts.pop() {
+        match record_part(job, folder, part).await {
+            Ok(uids) => done.extend(uids.iter()),
+            Err(store::Error::Conflict) if conflicts < MAX_CONFLICTS => {
+                conflicts += 1;
+                parts.push(part);
+            }
+            Err(refusal @ (store::Error::Refused { .. } | store::Error::Conflict)) => {
+                conflicts = 0;
+                if let [letter] = part {
+                    done.extend(record_what_can_be(job, folder, letter, refusal).await?.iter());
+                } else {
+                    let (first, second) = part.split_at(part.len() / 2);
+                    parts.extend([second, first]);
+                }
+            }
+            Err(error) => return Err(error.into()),
+        }
+    }
+    Ok(done.into_iter().collect())
+}
+
+/// Records a message that PostgreSQL refuses: without its content, then without its header. Its source is stored
+/// whole. Holds it if even that is refused.
+async fn record_what_can_be(
+    job: &Job<'_>,
+    folder: &Folder,
+    letter: &Letter,
+    mut refusal: store::Error,
+) -> Result<UidSet, Error> {
+    // Without the refusal's cause, which may quote the mail.
+    error!(mailbox = job.mailbox.name, uid = letter.uid.0, error = %refusal, "PostgreSQL refuses a message");
+    for remnant in [Remnant::Header, Remnant::Nothing] {
+        let degraded = letter.degraded(remnant, text::chain(&refusal));
+        match record_part(job, folder, std::slice::from_ref(&degraded)).await {
+            Ok(uids) => return Ok(uids),
+            Err(again @ (store::Error::Refused { .. } | store::Error::Conflict)) => refusal = again,
+            Err(error) => return Err(error.into()),
+        }
+    }
+    let reason = "PostgreSQL refuses it, even without its content";
+    job.store.hold(folder, &std::iter::once(letter.uid).collect(), reason).await?;
+    job.tally.held.add(1);
+    Ok(UidSet::default())
 }
 
 /// Files and records letters in one commit. Which of them may be settled.
@@ -182,6 +205,7 @@ fn decide<'a>(
             source: &letter.source,
             filing,
             ticket: ticket.clone(),
+            degraded: letter.degraded.as_deref(),
             event,
         })));
     }

@@ -60,6 +60,8 @@ impl<'a> Settling<'a> {
                 self.postpone(&part).await?;
                 continue;
             }
+            // Asleep for longer than the lease, this worker would wake up here.
+            self.job.store.confirm_lease(self.job.lease).await?;
             step::reached(Step::BeforeSettle);
             match selected.settle(self.job.plan, &part).await {
                 Ok(left) => {
@@ -92,7 +94,7 @@ impl<'a> Settling<'a> {
     /// Writes down that all of `part` but `left` is settled.
     async fn settled(&self, part: &UidSet, left: &UidSet) -> Result<(), Error> {
         let done: UidSet = part.iter().filter(|&uid| !left.contains(uid)).collect();
-        self.job.store.settled(self.folder, &done).await?;
+        self.job.store.settled(self.folder, &done, self.job.plan.stays()).await?;
         self.job.tally.settled.add(done.len());
         Ok(())
     }

@@ -4,21 +4,25 @@ use std::collections::HashSet;
 
 use tokio::sync::mpsc;
 use tokio_util::sync::CancellationToken;
-use tracing::warn;
+use tracing::{error, warn};
 
 use crate::intake::batch::Batch;
 use crate::intake::queue::Queue;
+use crate::intake::read::InHand;
 use crate::intake::settle::Settling;
 use crate::intake::{Error, Job};
 use crate::mailbox::Selected;
-use crate::message::{Listed, Message, Uid, UidSet};
+use crate::message::{Extent, Listed, Message, Uid, UidSet};
 use crate::step;
 use crate::step::Step;
-use crate::store::Folder;
+use crate::store::{Folder, Source};
 
 /// A message is held if the connection breaks when it is fetched alone, and had broken that often before. Once is
 /// nothing: connections break.
 const ALONE_AT_FAULT: u32 = 2;
+
+/// A message over which alone so many workers died is set aside unread. One may have been killed.
+const FATAL: u32 = 2;
 
 /// Fetches everything there is to fetch, one command at a time (two interleave, and then replies overtake
 /// their parents), and settles in large sets between the fetches.
@@ -28,38 +32,106 @@ pub(super) async fn take(
     folder: &Folder,
     watermark: Uid,
     stop: &CancellationToken,
-    fetched: mpsc::Sender<Vec<Message>>,
-    mut recorded: mpsc::UnboundedReceiver<UidSet>,
+    fetched: mpsc::Sender<InHand<Message>>,
+    recorded: mpsc::UnboundedReceiver<UidSet>,
 ) -> Result<(), Error> {
     let mut settling = Settling::new(job, folder);
     settling.add(&job.store.to_settle(folder).await?);
     settling.settle(selected).await?;
 
+    let mut behind = Behind { recorded, batches: 0 };
     let mut queue = Queue::new(job, folder, watermark);
     while let Some(batch) = queue.next(selected, stop).await? {
+        // By itself in this mailbox and, where others have such a batch too, in this process.
+        let alone = if batch.is_suspect() {
+            behind.finish(&mut settling).await;
+            let Some(alone) = stop.run_until_cancelled(job.suspects.lock()).await else { break };
+            Some(alone)
+        } else {
+            None
+        };
         // A place before the fetch, or one more batch than the stages work on would be in memory. It is refused
         // only if the stage behind failed, and then all stages end.
         let Ok(place) = fetched.reserve().await else { return Ok(()) };
-        step::reached(Step::BeforeFetch);
+        let hand = job.store.take_in_hand(folder, &batch.uids()).await?;
+        if batch.crashes >= FATAL {
+            set_aside(job, selected, folder, batch).await?;
+            job.store.put_down(hand).await?;
+            continue;
+        }
         let messages = fetch_or_halve(job, selected, folder, batch).await?;
-        step::reached(Step::AfterFetch);
-        if !messages.is_empty() {
-            place.send(messages);
+        if messages.is_empty() {
+            job.store.put_down(hand).await?;
+        } else {
+            place.send(InHand { batch: messages, hand });
+            behind.batches += 1;
         }
-        while let Ok(uids) = recorded.try_recv() {
-            settling.add(&uids);
+        if alone.is_some() {
+            behind.finish(&mut settling).await;
         }
+        behind.note(&mut settling);
         if settling.is_worthwhile() {
             settling.settle(selected).await?;
         }
     }
 
     drop(fetched);
-    while let Some(uids) = recorded.recv().await {
-        settling.add(&uids);
-    }
+    behind.finish(&mut settling).await;
     settling.settle(selected).await?;
     settling.end()
+}
+
+/// What the stages behind this one are still working on.
+struct Behind {
+    recorded: mpsc::UnboundedReceiver<UidSet>,
+    batches: usize,
+}
+
+impl Behind {
+    /// Takes what has been recorded so far.
+    fn note(&mut self, settling: &mut Settling<'_>) {
+        while let Ok(uids) = self.recorded.try_recv() {
+            self.batches -= 1;
+            settling.add(&uids);
+        }
+    }
+
+    /// Waits until nothing is left there, or a stage has failed, and then all end.
+    async fn finish(&mut self, settling: &mut Settling<'_>) {
+        while self.batches > 0 {
+            let Some(uids) = self.recorded.recv().await else { return };
+            self.batches -= 1;
+            settling.add(&uids);
+        }
+    }
+}
+
+/// Holds a message over which workers died, with its source, unread. If one died even over that, without.
+async fn set_aside(
+    job: &Job<'_>,
+    selected: &mut Selected<'_>,
+    folder: &Folder,
+    batch: Batch,
+) -> Result<(), Error> {
+    let uids = batch.uids();
+    let whole = batch.extent == Extent::Whole && batch.crashes == FATAL;
+    // What can't be fetched is held or gone by then, for reasons of its own.
+    let messages = if whole { fetch_or_halve(job, selected, folder, batch).await? } else { Vec::new() };
+    if whole && messages.is_empty() {
+        return Ok(());
+    }
+    let source = messages.first().map(|message| Source::compress(&message.source)).transpose();
+    let source = source.map_err(|_| Error::Stage)?;
+    for uid in uids.iter() {
+        error!(
+            mailbox = job.mailbox.name,
+            uid = uid.0,
+            "workers died over this message: set aside unread; look at it with `postroom held`, and please report it"
+        );
+        job.store.set_aside(folder, uid, source.as_ref(), "workers died when they read it").await?;
+        job.tally.held.add(1);
+    }
+    Ok(())
 }
 
 /// Fetches a batch. If the server refuses, halves of it, until the one message that it cannot give is alone: that
@@ -70,6 +142,7 @@ async fn fetch_or_halve(
     folder: &Folder,
     batch: Batch,
 ) -> Result<Vec<Message>, Error> {
+    step::reached(Step::BeforeFetch);
     let mut messages = Vec::new();
     // The next part last.
     let mut parts = vec![batch];
@@ -82,13 +155,13 @@ async fn fetch_or_halve(
                     continue;
                 }
                 warn!(mailbox = job.mailbox.name, error = %refusal, "the server refuses to give a message: held");
-                let refused: UidSet = part.wanted.iter().map(|listed| listed.uid).collect();
+                let refused = part.uids();
                 job.store.hold(folder, &refused, "the server refuses to give it").await?;
                 job.tally.held.add(refused.len());
             }
             Err(Error::Mailbox(broken)) => {
                 // Some servers close the connection over a message that they can't read.
-                let uids: UidSet = part.wanted.iter().map(|listed| listed.uid).collect();
+                let uids = part.uids();
                 if part.wanted.len() == 1 && part.attempts >= ALONE_AT_FAULT {
                     job.store.hold(folder, &uids, "the connection broke when it was fetched").await?;
                     job.tally.held.add(1);
@@ -100,6 +173,7 @@ async fn fetch_or_halve(
             Err(error) => return Err(error),
         }
     }
+    step::reached(Step::AfterFetch);
     Ok(messages)
 }
 

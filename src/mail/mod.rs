@@ -18,6 +18,7 @@ mod attachment;
 mod body;
 mod charset;
 mod date;
+mod degraded;
 mod encoded_word;
 mod fingerprint;
 mod header;
@@ -37,6 +38,7 @@ use chrono::{DateTime, FixedOffset};
 
 pub use address::Address;
 pub use attachment::{Attachment, attached};
+pub use degraded::Remnant;
 pub use fingerprint::Fingerprint;
 pub use read::read;
 
@@ -121,6 +123,8 @@ pub enum Defect {
     Oversized,
     /// Reading panicked, which is a fault of ours; only the header was read.
     ParserFailed,
+    /// The database refused a part of it; what is missing is in the source.
+    Degraded,
 }
 
 impl Defect {
@@ -140,6 +144,7 @@ impl Defect {
             Self::HtmlTooComplex => "html_too_complex",
             Self::Oversized => "oversized",
             Self::ParserFailed => "parser_failed",
+            Self::Degraded => "degraded",
         }
     }
 }

@@ -59,6 +59,15 @@ impl Plan {
             Self::Keep | Self::Move { .. } => false,
         }
     }
+
+    /// Why settled messages are still in the folder; `None` if they leave it.
+    pub fn stays(&self) -> Option<&'static str> {
+        match self {
+            Self::Keep => Some("kept, as configured"),
+            _ if self.leaves_flagged() => Some("flagged \\Deleted"),
+            _ => None,
+        }
+    }
 }
 
 /// What is done with a stored message, for a person.

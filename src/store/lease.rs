@@ -3,12 +3,15 @@
 //! The epoch grows with each change of holder, and every write of intake names it, so a worker that was
 //! paused for longer than its lease finds its writes refused, not mixed with its successor's.
 
+use std::sync::Arc;
 use std::time::Duration;
 
-use sqlx::{PgConnection, Row};
+use sqlx::PgConnection;
 use tokio::time::{Instant, sleep_until, timeout_at};
+use tracing::warn;
 
 use crate::config;
+use crate::store::in_hand;
 use crate::store::{Error, Store};
 
 /// How long a lease lives unless renewed. Renewals come every third of it.
@@ -19,6 +22,8 @@ pub const LEASE: Duration = Duration::from_mins(1);
 pub struct Lease {
     pub(super) mailbox_id: i32,
     pub(super) epoch: i64,
+    /// The worker.
+    pub(super) holder: Arc<str>,
 }
 
 impl Store {
@@ -58,19 +63,32 @@ impl Store {
     }
 
     /// Takes the lease of a mailbox for `holder`, or takes it again. `None` while another worker holds it.
-    pub async fn acquire_lease(&self, mailbox: &str, holder: &str) -> Result<Option<Lease>, Error> {
-        let row = sqlx::query(
+    ///
+    /// What the holder before had in hand when it died is then due in smaller batches.
+    pub async fn acquire_lease(&self, mailbox: &str, holder: &Arc<str>) -> Result<Option<Lease>, Error> {
+        let mut transaction = self.pool.begin().await?;
+        let taken: Option<(i32, i64)> = sqlx::query_as(
             "UPDATE mailboxes
              SET lease_epoch = lease_epoch + 1, lease_holder = $2, lease_until = now() + make_interval(secs => $3)
              WHERE name = $1 AND (lease_until IS NULL OR lease_until < now() OR lease_holder = $2)
              RETURNING id, lease_epoch",
         )
         .bind(mailbox)
-        .bind(holder)
+        .bind(&**holder)
         .bind(LEASE.as_secs_f64())
-        .fetch_optional(&self.pool)
+        .fetch_optional(&mut *transaction)
         .await?;
-        row.map(|row| Ok(Lease { mailbox_id: row.try_get(0)?, epoch: row.try_get(1)? })).transpose()
+        let Some((mailbox_id, epoch)) = taken else { return Ok(None) };
+        let lease = Lease { mailbox_id, epoch, holder: Arc::clone(holder) };
+        let messages = in_hand::inherit(&mut transaction, &lease).await?;
+        transaction.commit().await?;
+        if messages > 0 {
+            warn!(
+                mailbox,
+                messages, "a worker died with messages in hand; they are taken in smaller batches"
+            );
+        }
+        Ok(Some(lease))
     }
 
     /// Renews a lease for as long as this future lives; ends only with an error.
@@ -97,16 +115,46 @@ impl Store {
         }
     }
 
-    /// Gives a lease back, so that another worker need not wait for its end. No error if it is lost already.
+    /// Gives a lease back, and what was in hand under it, so that another worker need not wait for its end. No error
+    /// if it is lost already.
     pub async fn release_lease(&self, lease: &Lease) -> Result<(), Error> {
         sqlx::query(
-            "UPDATE mailboxes SET lease_until = NULL, lease_holder = NULL WHERE id = $1 AND lease_epoch = $2",
+            "WITH hands AS (DELETE FROM in_hand WHERE mailbox_id = $1 AND holder = $3)
+             UPDATE mailboxes SET lease_until = NULL, lease_holder = NULL WHERE id = $1 AND lease_epoch = $2",
         )
         .bind(lease.mailbox_id)
         .bind(lease.epoch)
+        .bind(&*lease.holder)
         .execute(&self.pool)
         .await?;
         Ok(())
+    }
+
+    /// Gives back all that `holder` has, for a process that ends in the middle of its work and knows it: nobody is
+    /// to think that it died over a message.
+    pub async fn release_all(&self, holder: &str) -> Result<(), Error> {
+        sqlx::query(
+            "WITH hands AS (DELETE FROM in_hand WHERE holder = $1)
+             UPDATE mailboxes SET lease_until = NULL, lease_holder = NULL WHERE lease_holder = $1",
+        )
+        .bind(holder)
+        .execute(&self.pool)
+        .await?;
+        Ok(())
+    }
+
+    /// Makes sure that the lease still holds, before something is done in the mailbox.
+    ///
+    /// # Errors
+    /// [`Error::LeaseLost`] if another worker has taken over.
+    pub async fn confirm_lease(&self, lease: &Lease) -> Result<(), Error> {
+        let ours: Option<i32> =
+            sqlx::query_scalar("SELECT 1 FROM mailboxes WHERE id = $1 AND lease_epoch = $2")
+                .bind(lease.mailbox_id)
+                .bind(lease.epoch)
+                .fetch_optional(&self.pool)
+                .await?;
+        ours.map(|_| ()).ok_or(Error::LeaseLost)
     }
 }
 

@@ -27,8 +27,10 @@ pub struct Folder {
 pub struct Due {
     /// It.
     pub listed: Listed,
-    /// How often fetching it, alone or with others, has failed.
+    /// How often fetching it, alone or with others, has failed or ended the worker.
     pub attempts: u32,
+    /// How often a worker died while it had this message, and no other, in hand.
+    pub crashes: u32,
 }
 
 /// How many messages of a mailbox stand where.
@@ -75,6 +77,9 @@ impl Store {
     }
 
     /// Writes down listed messages as seen and moves the watermark up to `looked_at`.
+    ///
+    /// One that was taken for gone, or that is listed although it has left the folder, is seen again: its fingerprint
+    /// tells whether it is a message that is stored already.
     pub async fn see(&self, folder: &Folder, listed: &[Listed], looked_at: Uid) -> Result<(), Error> {
         let uids: Vec<i64> = listed.iter().map(|listed| i64::from(listed.uid.0)).collect();
         let sizes: Vec<i64> = listed.iter().map(|l| i64::try_from(l.size).unwrap_or(i64::MAX)).collect();
@@ -86,7 +91,9 @@ impl Store {
             "INSERT INTO ledger (mailbox_id, uidvalidity, uid, state, size, internal_date)
              SELECT $1, $2, uid, 'seen', size, internal_date
              FROM unnest($3::bigint[], $4::bigint[], $5::timestamptz[]) AS l (uid, size, internal_date)
-             ON CONFLICT DO NOTHING",
+             ON CONFLICT (mailbox_id, uidvalidity, uid) DO UPDATE
+                 SET state = 'seen', attempts = 0, reason = NULL, retry_at = NULL
+                 WHERE ledger.state = 'gone' OR (ledger.state = 'settled' AND ledger.reason IS NULL)",
         )
         .bind(folder.lease.mailbox_id)
         .bind(i64::from(folder.uidvalidity.0))
@@ -107,7 +114,7 @@ impl Store {
     /// The next messages to fetch above `after`, ascending: seen ones, and held ones whose retry is due.
     pub async fn to_fetch(&self, folder: &Folder, after: Uid, limit: i64) -> Result<Vec<Due>, Error> {
         let rows = sqlx::query(
-            "SELECT uid, size, internal_date, attempts FROM ledger
+            "SELECT uid, size, internal_date, attempts, crashes FROM ledger
              WHERE mailbox_id = $1 AND uidvalidity = $2 AND uid > $3
                AND state IN ('seen', 'held') AND (state = 'seen' OR retry_at <= now())
              ORDER BY uid LIMIT $4",
@@ -126,7 +133,9 @@ impl Store {
                     size: u64::try_from(row.try_get::<i64, _>(1)?).unwrap_or(0),
                     internal_date: internal_date.map(|date| date.fixed_offset()),
                 };
-                Ok(Due { listed, attempts: u32::try_from(row.try_get::<i32, _>(3)?).unwrap_or(0) })
+                let count =
+                    |column: usize| row.try_get::<i32, _>(column).map(|n| u32::try_from(n).unwrap_or(0));
+                Ok(Due { listed, attempts: count(3)?, crashes: count(4)? })
             })
             .collect()
     }
@@ -146,10 +155,10 @@ impl Store {
         Ok(uids.into_iter().map(uid).collect())
     }
 
-    /// Writes down that stored messages have been settled in the mailbox.
-    pub async fn settled(&self, folder: &Folder, uids: &UidSet) -> Result<(), Error> {
+    /// Writes down that stored messages have been settled in the mailbox, and why if they are still in the folder.
+    pub async fn settled(&self, folder: &Folder, uids: &UidSet, stays: Option<&str>) -> Result<(), Error> {
         let change = "state = 'settled', settled_at = now(), retry_at = NULL, reason = $6";
-        self.change(folder, uids, STORED, change, None).await
+        self.change(folder, uids, STORED, change, stays).await
     }
 
     /// Writes down that the mailbox does not settle messages: they are left alone for a pause that doubles each
@@ -166,9 +175,12 @@ impl Store {
         self.change(folder, uids, NOT_STORED, "attempts = attempts + 1, reason = $6", None).await
     }
 
-    /// Writes down that messages disappeared before they could be stored.
+    /// Writes down that messages disappeared before they could be stored. One whose source is set aside is still
+    /// there, and stays held.
     pub async fn gone(&self, folder: &Folder, uids: &UidSet) -> Result<(), Error> {
-        let change = "state = 'gone', retry_at = NULL, reason = $6";
+        let change = "retry_at = NULL, reason = $6, state = CASE WHEN EXISTS (
+                SELECT FROM set_aside s WHERE (s.mailbox_id, s.uidvalidity, s.uid)
+                    = (ledger.mailbox_id, ledger.uidvalidity, ledger.uid)) THEN 'held' ELSE 'gone' END";
         self.change(folder, uids, NOT_STORED, change, Some("left the folder before it was fetched")).await
     }
 
@@ -192,7 +204,7 @@ impl Store {
         if uids.is_empty() {
             return Ok(());
         }
-        let numbers: Vec<i64> = uids.iter().map(|uid| i64::from(uid.0)).collect();
+        let numbers = numbers(uids);
         let statement = AssertSqlSafe(format!(
             "UPDATE ledger SET {change}
              WHERE mailbox_id = $1 AND uidvalidity = $2 AND uid BETWEEN $3 AND $4 AND uid = ANY($5)
@@ -211,6 +223,27 @@ impl Store {
             .await?;
         transaction.commit().await?;
         Ok(())
+    }
+
+    /// Has the folder listed from its beginning, if it holds more than the ledger accounts for, and at most once an
+    /// hour. For a folder that is emptied; `exists` is what it holds after a cycle. Whether that is so.
+    ///
+    /// A server may leave a message out of a listing and out of every answer for a while, let one appear below others
+    /// that are known, or begin its UIDs anew under a UIDVALIDITY that it had before.
+    pub async fn sweep(&self, folder: &Folder, exists: u32) -> Result<bool, Error> {
+        let swept = sqlx::query(
+            "UPDATE mailboxes SET watermark = 0, swept_at = now()
+             WHERE id = $1 AND lease_epoch = $2 AND (swept_at IS NULL OR swept_at < now() - interval '1 hour')
+               AND $4 > (SELECT count(*) FROM ledger WHERE mailbox_id = $1 AND uidvalidity = $3
+                         AND state IN ('seen', 'recorded', 'duplicate', 'held'))",
+        )
+        .bind(folder.lease.mailbox_id)
+        .bind(folder.lease.epoch)
+        .bind(i64::from(folder.uidvalidity.0))
+        .bind(i64::from(exists))
+        .execute(&self.pool)
+        .await?;
+        Ok(swept.rows_affected() == 1)
     }
 
     /// Writes down that a poll of the mailbox has completed.
@@ -290,7 +323,9 @@ pub(super) async fn mark(
         .collect();
     let messages: Vec<uuid::Uuid> = marks.iter().map(|(.., message)| *message).collect();
     sqlx::query(
-        "UPDATE ledger SET state = x.state, reason = x.reason, message_id = x.message_id,
+        "WITH read AS (DELETE FROM set_aside
+                       WHERE mailbox_id = $1 AND uidvalidity = $2 AND uid = ANY($3::bigint[]))
+         UPDATE ledger SET state = x.state, reason = x.reason, message_id = x.message_id,
              recorded_at = now(), retry_at = NULL
          FROM unnest($3::bigint[], $4::text[], $5::text[], $6::uuid[]) AS x (uid, state, reason, message_id)
          WHERE mailbox_id = $1 AND uidvalidity = $2 AND ledger.uid = x.uid
@@ -308,6 +343,11 @@ pub(super) async fn mark(
     .execute(connection)
     .await?;
     Ok(())
+}
+
+/// UIDs as PostgreSQL takes them, ascending.
+pub(super) fn numbers(uids: &UidSet) -> Vec<i64> {
+    uids.iter().map(|uid| i64::from(uid.0)).collect()
 }
 
 fn uid(number: i64) -> Uid {

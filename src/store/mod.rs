@@ -6,6 +6,8 @@
 mod column;
 mod deliveries;
 mod gauges;
+mod held;
+mod in_hand;
 mod lease;
 mod ledger;
 mod listener;
@@ -27,6 +29,8 @@ use crate::retry::{Policy, Retry};
 
 pub use deliveries::{BREAKS_AT, Claim, Fate, Finish, Finished, Health};
 pub use gauges::{Gauges, MailboxGauges, WebhookGauges};
+pub use held::{HeldLine, Which};
+pub use in_hand::Hand;
 pub use lease::{LEASE, Lease};
 pub use ledger::{Due, Folder, Standing};
 pub use listener::Listener;
@@ -95,8 +99,14 @@ pub enum Error {
     #[error("another writer was faster")]
     Conflict,
     /// PostgreSQL refused the data itself, or could not cope with so much of it: less may do, the same will not.
-    #[error("PostgreSQL refused the data")]
-    Refused(#[source] sqlx::Error),
+    #[error("PostgreSQL refused the data (SQLSTATE {code})")]
+    Refused {
+        /// Why, in PostgreSQL's terms.
+        code: String,
+        /// Why, in words. They may quote the data: nothing for a log.
+        #[source]
+        source: sqlx::Error,
+    },
     /// Anything else: the connection, a limit, a server shutting down. Worth trying again.
     #[error("talking to PostgreSQL")]
     Database(#[source] sqlx::Error),
@@ -110,7 +120,7 @@ impl From<sqlx::Error> for Error {
         match sqlstate(&error).as_deref() {
             Some("23505") => Self::Conflict,
             Some(code) if ["22", "23", "54", "57014"].iter().any(|class| code.starts_with(class)) => {
-                Self::Refused(error)
+                Self::Refused { code: code.to_owned(), source: error }
             }
             _ => Self::Database(error),
         }

@@ -68,6 +68,8 @@ pub struct NewMessage<'a> {
     pub filing: Filing,
     /// The ticket, this message counted.
     pub ticket: Ticket,
+    /// Why parts of it are missing, if PostgreSQL refused them.
+    pub degraded: Option<&'a str>,
     /// What webhooks are to hear of it; `None` if there are none.
     pub event: Option<Event>,
 }
@@ -265,18 +267,18 @@ async fn write_messages(
         "INSERT INTO messages (id, mailbox_id, ticket_id, sequence, fingerprint, message_id, in_reply_to,
                                reference_ids, from_name, from_address, sender, reply_to, recipients_to,
                                recipients_cc, subject, date, received_at, text, html, headers, filing_rule,
-                               filing_evidence, size, defects)
+                               filing_evidence, size, defects, degraded)
          SELECT id, $1, ticket_id, sequence, fingerprint, message_id, string_to_array(in_reply_to, E'\\n'),
                 string_to_array(reference_ids, E'\\n'), from_name, from_address, sender::jsonb,
                 reply_to::jsonb, recipients_to::jsonb, recipients_cc::jsonb, subject, date, received_at, text,
-                html, headers::jsonb, filing_rule, filing_evidence, size, string_to_array(defects, E'\\n')
+                html, headers::jsonb, filing_rule, filing_evidence, size, string_to_array(defects, E'\\n'), degraded
          FROM unnest($2::uuid[], $3::uuid[], $4::integer[], $5::bytea[], $6::text[], $7::text[], $8::text[],
                      $9::text[], $10::text[], $11::text[], $12::text[], $13::text[], $14::text[], $15::text[],
                      $16::timestamptz[], $17::timestamptz[], $18::text[], $19::text[], $20::text[], $21::text[],
-                     $22::text[], $23::bigint[], $24::text[])
+                     $22::text[], $23::bigint[], $24::text[], $25::text[])
               AS x (id, ticket_id, sequence, fingerprint, message_id, in_reply_to, reference_ids, from_name,
                     from_address, sender, reply_to, recipients_to, recipients_cc, subject, date, received_at,
-                    text, html, headers, filing_rule, filing_evidence, size, defects)",
+                    text, html, headers, filing_rule, filing_evidence, size, defects, degraded)",
     )
     .bind(mailbox)
     .bind(new.iter().map(|message| message.id).collect::<Vec<_>>())
@@ -302,6 +304,7 @@ async fn write_messages(
     .bind(column::texts_or_null(new.iter().map(|message| message.filing.evidence.as_deref())))
     .bind(mails().map(|mail| bigint(mail.size)).collect::<Vec<_>>())
     .bind(defects.map(|names| names.join(column::SEPARATOR)).collect::<Vec<_>>())
+    .bind(column::texts_or_null(new.iter().map(|message| message.degraded)))
     .execute(connection)
     .await?;
     Ok(())

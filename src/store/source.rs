@@ -42,6 +42,14 @@ impl Source {
             Ok(Self { size: bytes.len() as u64, bytes: compressor.compress(bytes)? })
         })
     }
+
+    /// The bytes as they were.
+    ///
+    /// # Errors
+    /// If they were damaged, or memory for them cannot be had.
+    pub fn unpack(&self) -> io::Result<Vec<u8>> {
+        zstd::bulk::decompress(&self.bytes, usize::try_from(self.size).unwrap_or(usize::MAX))
+    }
 }
 
 #[cfg(test)]
@@ -53,7 +61,7 @@ mod tests {
         for bytes in [&b""[..], b"Subject: x\r\n\r\n\0\xff", b"a".repeat(100_000).as_slice()] {
             let source = Source::compress(bytes).unwrap();
             assert_eq!(source.size, bytes.len() as u64);
-            assert_eq!(zstd::bulk::decompress(&source.bytes, bytes.len()).unwrap(), bytes);
+            assert_eq!(source.unpack().unwrap(), bytes);
         }
     }
 }

@@ -7,6 +7,7 @@
     reason = "a failed setup step is a failed test"
 )]
 
+mod doubt;
 mod intake;
 mod process;
 mod support;

@@ -13,6 +13,7 @@ use postroom::intake::{Job, Tally};
 use postroom::mailbox;
 use postroom::mailbox::Plan;
 use postroom::store::{Lease, Store};
+use tokio::sync::Mutex;
 use tokio_util::sync::CancellationToken;
 
 /// No step of a test takes this long, not even on a busy machine.
@@ -197,7 +198,7 @@ impl Intake {
         store.migrate().await.unwrap();
         store.register_mailboxes(&config.mailboxes).await.unwrap();
         store.register_webhooks(&["helpdesk"]).await.unwrap();
-        let lease = store.acquire_lease("support", "first").await.unwrap().unwrap();
+        let lease = store.acquire_lease("support", &"first".into()).await.unwrap().unwrap();
         Self { store, lease, config, tally: Tally::new("support") }
     }
 
@@ -219,6 +220,7 @@ impl Intake {
             plan: &plan,
             limits: &self.config.intake,
             webhooks: &["helpdesk"],
+            suspects: &Mutex::new(()),
             tally: &self.tally,
         };
         intake::cycle(&job, &mut session, &CancellationToken::new()).await
