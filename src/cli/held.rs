@@ -184,16 +184,15 @@ async fn export(config: &Config, args: &Export) -> anyhow::Result<Ending> {
         Some(source) => source.unpack().context("unpacking its source")?,
         None => fetch(known(config, &place.mailbox)?, line).await?,
     };
-    match &args.output {
-        Some(path) => save(path, &source)?,
-        None => {
-            anyhow::ensure!(
-                !io::stdout().is_terminal(),
-                "a source may hold anything, which is nothing for a terminal: use `--output FILE` or a pipe"
-            );
-            io::stdout().write_all(&source)?;
-        }
+    if let Some(path) = &args.output {
+        save(path, &source)?;
+        return Ok(Ending::Done);
     }
+    anyhow::ensure!(
+        !io::stdout().is_terminal(),
+        "a source may hold anything, which is nothing for a terminal: use `--output FILE` or a pipe"
+    );
+    io::stdout().write_all(&source)?;
     Ok(Ending::Done)
 }
 

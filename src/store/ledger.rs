@@ -92,7 +92,8 @@ impl Store {
              SELECT $1, $2, uid, 'seen', size, internal_date
              FROM unnest($3::bigint[], $4::bigint[], $5::timestamptz[]) AS l (uid, size, internal_date)
              ON CONFLICT (mailbox_id, uidvalidity, uid) DO UPDATE
-                 SET state = 'seen', attempts = 0, reason = NULL, retry_at = NULL
+                 SET state = 'seen', attempts = 0, crashes = 0, reason = NULL, retry_at = NULL,
+                     message_id = NULL, recorded_at = NULL, settled_at = NULL
                  WHERE ledger.state = 'gone' OR (ledger.state = 'settled' AND ledger.reason IS NULL)",
         )
         .bind(folder.lease.mailbox_id)

@@ -11,3 +11,4 @@ mod doubt;
 mod intake;
 mod process;
 mod support;
+mod walk;

@@ -23,6 +23,7 @@ mod port;
 mod process;
 
 mod authority;
+mod chance;
 mod dovecot;
 mod helpdesk;
 mod postgres;
@@ -32,6 +33,7 @@ pub mod poll;
 mod samples;
 
 pub use authority::Authority;
+pub use chance::Chance;
 pub use dovecot::{Account, Dovecot, Options, StoredMail};
 pub use folder::Folder;
 pub use helpdesk::{Answer, Helpdesk, Request};
