@@ -10,6 +10,7 @@
 //! ```
 
 mod batch;
+mod fetch;
 mod queue;
 mod read;
 mod record;
