@@ -40,6 +40,9 @@ COMMENT ON COLUMN ledger.crashes IS 'How often a worker died while it had this m
 COMMENT ON COLUMN ledger.attempts IS 'How often fetching it failed, a worker died over it, alone or with others, or the mailbox did not settle it.';
 COMMENT ON COLUMN ledger.reason IS 'Why it is held, gone, or not settled yet; of a settled message, why it is still in the folder.';
 
+ALTER TABLE ledger ADD COLUMN copied_at timestamptz;
+COMMENT ON COLUMN ledger.copied_at IS 'When it was copied to its folder, where the server cannot move: what is left is to remove it. Null if it was not copied.';
+
 ALTER TABLE messages ADD COLUMN degraded text;
 COMMENT ON COLUMN messages.degraded IS 'Why parts of the mail are missing here although its source is whole: PostgreSQL refused them. Null for all but a few.';
 

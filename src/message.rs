@@ -117,6 +117,12 @@ impl UidSet {
         self.ranges.iter().flat_map(|&(lo, hi)| (lo..=hi).map(Uid))
     }
 
+    /// Those that are not in `others`.
+    #[must_use]
+    pub fn without(&self, others: &Self) -> Self {
+        self.iter().filter(|&uid| !others.contains(uid)).collect()
+    }
+
     /// Its lower and its upper half; `None` if it has fewer than two UIDs.
     pub fn halves(&self) -> Option<(Self, Self)> {
         let middle = self.len() / 2;

@@ -11,7 +11,7 @@ use crate::mailbox::{Plan, Selected};
 use crate::message::{Uid, UidSet};
 use crate::step;
 use crate::step::Step;
-use crate::store::Folder;
+use crate::store::{Folder, Unsettled};
 
 /// How often a server may refuse to settle in one cycle. Enough to find a few bad messages among a thousand.
 const MAX_REFUSALS: u32 = 40;
@@ -21,6 +21,8 @@ pub(super) struct Settling<'a> {
     job: &'a Job<'a>,
     folder: &'a Folder,
     waiting: Vec<Uid>,
+    /// What has been copied and is still to be removed, where the plan says so.
+    copied: UidSet,
     /// How often the server has refused in this cycle.
     refusals: u32,
     /// Why, the last time. Intake goes on without; the ledger keeps what is waiting.
@@ -28,8 +30,16 @@ pub(super) struct Settling<'a> {
 }
 
 impl<'a> Settling<'a> {
-    pub(super) fn new(job: &'a Job<'a>, folder: &'a Folder) -> Self {
-        Self { job, folder, waiting: Vec::new(), refusals: 0, refused: None }
+    /// Settling that begins with what an earlier cycle left.
+    pub(super) fn of(job: &'a Job<'a>, folder: &'a Folder, left: Unsettled) -> Self {
+        Self {
+            job,
+            folder,
+            waiting: left.all.iter().collect(),
+            copied: left.copied,
+            refusals: 0,
+            refused: None,
+        }
     }
 
     /// Adds stored messages.
@@ -63,32 +73,46 @@ impl<'a> Settling<'a> {
             // Asleep for longer than the lease, this worker would wake up here.
             self.job.store.confirm_lease(self.job.lease).await?;
             step::reached(Step::BeforeSettle);
-            match selected.settle(self.job.plan, &part).await {
+            match self.carry_out(selected, &part).await {
                 Ok(left) => {
                     step::reached(Step::AfterSettle);
                     self.settled(&part, &left).await?;
-                    // It said OK and did nothing. Asked again at once, a server that copies would copy again.
+                    // It said OK and did nothing: later, perhaps.
                     if !left.is_empty() {
                         self.postpone(&left).await?;
                     }
                 }
-                Err(refusal) if refusal.is_refusal() => {
+                Err(Error::Mailbox(refusal)) if refusal.is_refusal() => {
                     self.refusals += 1;
                     // Some may be settled already, or gone.
                     let present = selected.present(&part).await?;
                     self.settled(&part, &present).await?;
-                    // What was copied before the refusal would be copied again with each half.
-                    let copies = matches!(self.job.plan, Plan::Copy { .. });
-                    match present.halves().filter(|_| !copies) {
+                    match present.halves() {
                         Some((first, second)) => parts.extend([second, first]),
                         None => self.postpone(&present).await?,
                     }
                     self.refused = Some(refusal);
                 }
-                Err(error) => return Err(error.into()),
+                Err(error) => return Err(error),
             }
         }
         Ok(())
+    }
+
+    /// Carries out the plan. Gives what the server left as it was although it said OK.
+    ///
+    /// A copy is written down before its original is removed: where the removal fails again and again, the folder of
+    /// settled mail does not fill up with copies.
+    async fn carry_out(&mut self, selected: &mut Selected<'_>, part: &UidSet) -> Result<UidSet, Error> {
+        let Plan::Copy { to, removal } = self.job.plan else {
+            return Ok(selected.settle(self.job.plan, part).await?);
+        };
+        let copied = selected.copy(to, &part.without(&self.copied)).await?;
+        self.job.store.copied(self.folder, &copied).await?;
+        self.copied = self.copied.iter().chain(copied.iter()).collect();
+        let not_copied = part.without(&self.copied);
+        let left = selected.settle(&Plan::Delete { removal: *removal }, &part.without(&not_copied)).await?;
+        Ok(left.iter().chain(selected.present(&not_copied).await?.iter()).collect())
     }
 
     /// Writes down that all of `part` but `left` is settled.

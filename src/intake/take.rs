@@ -28,8 +28,7 @@ pub(super) async fn take(
     fetched: mpsc::Sender<InHand<Message>>,
     recorded: mpsc::UnboundedReceiver<UidSet>,
 ) -> Result<(), Error> {
-    let mut settling = Settling::new(job, folder);
-    settling.add(&job.store.to_settle(folder).await?);
+    let mut settling = Settling::of(job, folder, job.store.to_settle(folder).await?);
     settling.settle(selected).await?;
 
     let mut behind = Behind { recorded, batches: 0 };

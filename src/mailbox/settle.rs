@@ -25,8 +25,8 @@ impl Selected<'_> {
     /// [leaves messages flagged](Plan::leaves_flagged), those found flagged count as settled, too.
     ///
     /// May be called again with the same UIDs after an error or a crash. Only with [`Plan::Copy`] does that
-    /// cost something: where the copy was made and the removal failed, it is made again, so the caller limits
-    /// how often it tries.
+    /// cost something: where the copy was made and the removal failed, it is made again. A caller that can remember
+    /// takes that plan's two steps by itself: [`copy`](Self::copy), and then [`Plan::Delete`].
     pub async fn settle(&mut self, plan: &Plan, uids: &UidSet) -> Result<UidSet, Error> {
         if matches!(plan, Plan::Copy { .. } | Plan::Delete { .. }) && !self.deletable {
             // Found out only after the copy, it would leave one more copy at every try.
@@ -46,16 +46,30 @@ impl Selected<'_> {
 
     async fn move_to(&mut self, to: &str, uids: &UidSet) -> Result<Vec<Uid>, Error> {
         let moved = self.transfer("UID MOVE", to, uids).await?.unwrap_or_default();
-        self.still_there(&without(uids, &moved)).await
+        self.still_there(&uids.without(&moved)).await
     }
 
     async fn copy_to(&mut self, to: &str, removal: Removal, uids: &UidSet) -> Result<Vec<Uid>, Error> {
-        // Without a COPYUID the OK counts for all: a COPY is done wholly or not at all (RFC 9051 §6.4.7), and
-        // waiting for a code that never comes would make a copy at every try.
-        let copied = self.transfer("UID COPY", to, uids).await?.unwrap_or_else(|| uids.clone());
+        let copied = self.copy(to, uids).await?;
         let mut left = self.remove(removal, &copied).await?;
-        left.extend(self.still_there(&without(uids, &copied)).await?);
+        left.extend(self.still_there(&uids.without(&copied)).await?);
         Ok(left)
+    }
+
+    /// Copies messages. Gives those that have been copied: after an error, none of them is known to be.
+    pub async fn copy(&mut self, to: &str, uids: &UidSet) -> Result<UidSet, Error> {
+        if !self.deletable {
+            // Found out only after the copy, it would leave one that was for nothing.
+            return Err(Error::ReadOnly { folder: self.folder.clone() });
+        }
+        let mut copied = Vec::new();
+        for part in uids.split() {
+            // Without a COPYUID the OK counts for all: a COPY is done wholly or not at all (RFC 9051 §6.4.7), and
+            // waiting for a code that never comes would make a copy at every try.
+            let named = self.transfer("UID COPY", to, &part).await?.unwrap_or(part);
+            copied.extend(named.iter());
+        }
+        Ok(copied.into_iter().collect())
     }
 
     async fn remove(&mut self, removal: Removal, uids: &UidSet) -> Result<Vec<Uid>, Error> {
@@ -115,10 +129,6 @@ fn is_deleted(item: &AttributeValue<'_>) -> bool {
         AttributeValue::Flags(flags) => flags.iter().any(|flag| flag.eq_ignore_ascii_case("\\Deleted")),
         _ => false,
     }
-}
-
-fn without(uids: &UidSet, gone: &UidSet) -> UidSet {
-    uids.iter().filter(|&uid| !gone.contains(uid)).collect()
 }
 
 fn holds(member: &UidSetMember, uid: Uid) -> bool {

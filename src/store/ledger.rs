@@ -33,6 +33,15 @@ pub struct Due {
     pub crashes: u32,
 }
 
+/// Messages that are stored and not settled.
+#[derive(Debug, Default, PartialEq, Eq)]
+pub struct Unsettled {
+    /// They.
+    pub all: UidSet,
+    /// Those among them that have been copied and are still to be removed.
+    pub copied: UidSet,
+}
+
 /// How many messages of a mailbox stand where.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Standing {
@@ -93,7 +102,7 @@ impl Store {
              FROM unnest($3::bigint[], $4::bigint[], $5::timestamptz[]) AS l (uid, size, internal_date)
              ON CONFLICT (mailbox_id, uidvalidity, uid) DO UPDATE
                  SET state = 'seen', attempts = 0, crashes = 0, reason = NULL, retry_at = NULL,
-                     message_id = NULL, recorded_at = NULL, settled_at = NULL
+                     message_id = NULL, recorded_at = NULL, copied_at = NULL, settled_at = NULL
                  WHERE ledger.state = 'gone' OR (ledger.state = 'settled' AND ledger.reason IS NULL)",
         )
         .bind(folder.lease.mailbox_id)
@@ -143,9 +152,9 @@ impl Store {
 
     /// What is stored and still waits to be settled: leftovers of a crash, of a lost connection, and of refusals
     /// whose pause is over.
-    pub async fn to_settle(&self, folder: &Folder) -> Result<UidSet, Error> {
-        let uids: Vec<i64> = sqlx::query_scalar(
-            "SELECT uid FROM ledger
+    pub async fn to_settle(&self, folder: &Folder) -> Result<Unsettled, Error> {
+        let rows: Vec<(i64, bool)> = sqlx::query_as(
+            "SELECT uid, copied_at IS NOT NULL FROM ledger
              WHERE mailbox_id = $1 AND uidvalidity = $2 AND state IN ('recorded', 'duplicate')
                AND (retry_at IS NULL OR retry_at <= now())",
         )
@@ -153,7 +162,16 @@ impl Store {
         .bind(i64::from(folder.uidvalidity.0))
         .fetch_all(&self.pool)
         .await?;
-        Ok(uids.into_iter().map(uid).collect())
+        let copied = rows.iter().filter(|(_, copied)| *copied);
+        Ok(Unsettled {
+            copied: copied.map(|&(number, _)| uid(number)).collect(),
+            all: rows.iter().map(|&(number, _)| uid(number)).collect(),
+        })
+    }
+
+    /// Writes down that messages have been copied and are still to be removed, so that they are not copied again.
+    pub async fn copied(&self, folder: &Folder, uids: &UidSet) -> Result<(), Error> {
+        self.change(folder, uids, STORED, "copied_at = now(), reason = $6", None).await
     }
 
     /// Writes down that stored messages have been settled in the mailbox, and why if they are still in the folder.
@@ -163,8 +181,7 @@ impl Store {
     }
 
     /// Writes down that the mailbox does not settle messages: they are left alone for a pause that doubles each
-    /// time, from half a minute to an hour. Without one, a server that copies but then cannot delete would be
-    /// made to copy in every cycle.
+    /// time, from half a minute to an hour.
     pub async fn settle_later(&self, folder: &Folder, uids: &UidSet) -> Result<(), Error> {
         let change = "attempts = attempts + 1, reason = $6,
             retry_at = now() + least(interval '30 seconds' * 2 ^ least(attempts, 11), interval '1 hour')";

@@ -32,7 +32,7 @@ pub use gauges::{Gauges, MailboxGauges, WebhookGauges};
 pub use held::{HeldLine, Which};
 pub use in_hand::Hand;
 pub use lease::{LEASE, Lease};
-pub use ledger::{Due, Folder, Standing};
+pub use ledger::{Due, Folder, Standing, Unsettled};
 pub use listener::Listener;
 pub use outbox::{DeliveryLine, DeliveryStatus};
 pub use record::{Entry, Known, NewMessage};

@@ -11,7 +11,7 @@ use devstack::Chance;
 use postroom::mail;
 use postroom::mail::Mail;
 use postroom::message::{Extent, Listed, Message, Uid, UidSet, UidValidity};
-use postroom::store::{Due, Entry, Error, Folder, Hand, Lease, NewMessage, Source, Store, Which};
+use postroom::store::{Due, Entry, Error, Folder, Hand, Lease, NewMessage, Source, Store, Unsettled, Which};
 use postroom::ticket;
 use postroom::ticket::Ticket;
 use uuid::Uuid;
@@ -30,6 +30,7 @@ struct Row {
     /// Whether it is said to be still in the folder after it was settled.
     stays: bool,
     set_aside: bool,
+    copied: bool,
     /// Whether it became a message, or is a copy of one.
     stored: bool,
 }
@@ -41,6 +42,7 @@ const SEEN: Row = Row {
     waits: false,
     stays: false,
     set_aside: false,
+    copied: false,
     stored: false,
 };
 
@@ -200,7 +202,7 @@ impl Walk {
         let folder = self.workers[who].folder.clone();
         let not_stored = ["seen", "held"];
         let stored = ["recorded", "duplicate"];
-        let outcome = match self.chance.below(6) {
+        let outcome = match self.chance.below(7) {
             0 => {
                 let outcome = self.store.hold(&folder, &uids, "doubt").await;
                 self.change(who, &uids, &not_stored, |row| {
@@ -230,8 +232,13 @@ impl Walk {
                 });
                 outcome
             }
+            4 => {
+                let outcome = self.store.copied(&folder, &uids).await;
+                self.change(who, &uids, &stored, |row| row.copied = true);
+                outcome
+            }
             n => {
-                let stays = (n == 4).then_some("kept");
+                let stays = (n == 5).then_some("kept");
                 let outcome = self.store.settled(&folder, &uids, stays).await;
                 self.change(who, &uids, &stored, |row| {
                     *row = Row { state: "settled", waits: false, stays: stays.is_some(), ..row.clone() };
@@ -363,7 +370,7 @@ impl Walk {
                                           ELSE coalesce(retry_at > now(), false) END,
                              l.state = 'settled' AND reason IS NOT NULL,
                              EXISTS (SELECT FROM set_aside s WHERE s.uidvalidity = l.uidvalidity AND s.uid = l.uid),
-                             message_id IS NOT NULL
+                             copied_at IS NOT NULL, message_id IS NOT NULL
                       FROM ledger l ORDER BY 1, 2";
         let found = self.site.database.rows(ledger).await.unwrap();
         let expected: Vec<Vec<String>> = self
@@ -371,7 +378,8 @@ impl Walk {
             .ledger
             .iter()
             .map(|((uidvalidity, uid), row)| {
-                let flags = [row.waits, row.state == "settled" && row.stays, row.set_aside, row.stored];
+                let flags =
+                    [row.waits, row.state == "settled" && row.stays, row.set_aside, row.copied, row.stored];
                 let numbers = [row.attempts, row.crashes].map(|number| number.to_string());
                 [uidvalidity.to_string(), uid.to_string(), row.state.to_owned()]
                     .into_iter()
@@ -400,10 +408,12 @@ impl Walk {
             where_(&|row| row.state == "seen" || (row.state == "held" && !row.waits)),
             "{place}"
         );
-        let to_settle = self.store.to_settle(&holder.folder).await.unwrap();
-        let to_settle: Vec<u32> = to_settle.iter().map(|uid| uid.0).collect();
+        let Unsettled { all, copied } = self.store.to_settle(&holder.folder).await.unwrap();
+        let to_settle: Vec<u32> = all.iter().map(|uid| uid.0).collect();
         let open = |row: &Row| (row.state == "recorded" || row.state == "duplicate") && !row.waits;
         assert_eq!(to_settle, where_(&open), "{place}");
+        let copied: Vec<u32> = copied.iter().map(|uid| uid.0).collect();
+        assert_eq!(copied, where_(&|row| open(row) && row.copied), "{place}");
     }
 }
 
