@@ -11,6 +11,8 @@
 //! The servers are the distribution's own programs, so what the tests see is what an operator gets. They need no
 //! container, no fixed port and no root; as root they run as `nobody`.
 //!
+//! Between the worker and a server may stand a proxy that breaks connections where a test says (`proxy`).
+//!
 //! - **Invariant**: a server dies with the process that started it, also when that is killed with SIGKILL, and
 //!   takes its folder along (`guard`).
 //! - **Invariant**: nothing waits without a limit, and nothing sleeps: [`poll::until`] is the only loop on a clock.
@@ -27,6 +29,7 @@ mod chance;
 mod dovecot;
 mod helpdesk;
 mod postgres;
+mod proxy;
 mod worker;
 
 pub mod poll;
@@ -39,6 +42,7 @@ pub use folder::Folder;
 pub use helpdesk::{Answer, Helpdesk, Request};
 pub use port::free_port;
 pub use postgres::{Database, Durability, Postgres};
+pub use proxy::{CommitFault, Direction, Fault, ImapProxy, TcpProxy};
 pub use rustix::process::Signal;
 pub use samples::{Sample, samples};
 pub use worker::Worker;

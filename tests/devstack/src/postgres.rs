@@ -21,6 +21,7 @@ use crate::log;
 use crate::owner::Owner;
 use crate::poll;
 use crate::process::{End, Process};
+use crate::proxy::TcpProxy;
 
 const OLDEST: u32 = 14;
 const SUPERUSER: &str = "postroom";
@@ -50,6 +51,7 @@ pub struct Database {
     name: String,
     url: String,
     psql: String,
+    socket: PathBuf,
 }
 
 impl Postgres {
@@ -85,6 +87,7 @@ impl Postgres {
         Ok(Database {
             url: self.url(&name),
             psql: format!("psql -h {} -U {SUPERUSER} {name}", self.folder.path().display()),
+            socket: self.folder.path().join(".s.PGSQL.5432"),
             name,
         })
     }
@@ -187,6 +190,16 @@ impl Database {
     /// Its URL, for sqlx and libpq alike.
     pub fn url(&self) -> &str {
         &self.url
+    }
+
+    /// Opens a way to its cluster that a test can break.
+    pub async fn proxy(&self) -> Result<TcpProxy> {
+        TcpProxy::to_socket(self.socket.clone()).await
+    }
+
+    /// Its URL by way of a [`proxy`](Self::proxy).
+    pub fn url_through(&self, proxy: &TcpProxy) -> String {
+        format!("postgres:///{}?host=127.0.0.1&port={}&user={SUPERUSER}", self.name, proxy.port())
     }
 
     /// Its name in the cluster.
