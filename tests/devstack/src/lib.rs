@@ -32,12 +32,14 @@ mod postgres;
 mod proxy;
 mod worker;
 
+pub mod exchange;
 pub mod poll;
 mod samples;
 
 pub use authority::Authority;
 pub use chance::Chance;
 pub use dovecot::{Account, Dovecot, Options, StoredMail};
+pub use exchange::Exchange;
 pub use folder::Folder;
 pub use helpdesk::{Answer, Helpdesk, Request};
 pub use port::free_port;
