@@ -54,7 +54,11 @@ async fn record_batch(job: &Job<'_>, folder: &Folder, batch: &[Letter]) -> Resul
                 conflicts += 1;
                 parts.push(part);
             }
-            Err(refusal @ (store::Error::Refused { .. } | store::Error::Conflict)) => {
+            // Alone it would blame the message for a database in trouble.
+            Err(slow @ store::Error::TooSlow(_)) if part.len() == 1 => return Err(slow.into()),
+            Err(
+                refusal @ (store::Error::Refused { .. } | store::Error::TooSlow(_) | store::Error::Conflict),
+            ) => {
                 conflicts = 0;
                 if let [letter] = part {
                     done.extend(record_what_can_be(job, folder, letter, refusal).await?.iter());

@@ -197,7 +197,8 @@ mod tests {
         let refused = store.gauges().await.unwrap_err();
 
         // SQLSTATE query_canceled: PostgreSQL gave up itself, so the connection is free again.
-        assert!(matches!(refused, Error::Refused { ref code, .. } if code == "57014"));
+        assert!(matches!(refused, Error::TooSlow(ref cause)
+            if cause.as_database_error().is_some_and(|error| error.code().as_deref() == Some("57014"))));
     }
 
     #[test]

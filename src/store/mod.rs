@@ -98,7 +98,7 @@ pub enum Error {
     /// Another writer stored one of these first: look again what is known and file anew.
     #[error("another writer was faster")]
     Conflict,
-    /// PostgreSQL refused the data itself, or could not cope with so much of it: less may do, the same will not.
+    /// PostgreSQL refused the data itself: less may do, the same will not.
     #[error("PostgreSQL refused the data (SQLSTATE {code})")]
     Refused {
         /// Why, in PostgreSQL's terms.
@@ -107,6 +107,10 @@ pub enum Error {
         #[source]
         source: sqlx::Error,
     },
+    /// A statement was cancelled, by its time limit or by an administrator. Less data may do if there was much; if
+    /// there was little, the database is in trouble and the data is not.
+    #[error("PostgreSQL took too long")]
+    TooSlow(#[source] sqlx::Error),
     /// Anything else: the connection, a limit, a server shutting down. Worth trying again.
     #[error("talking to PostgreSQL")]
     Database(#[source] sqlx::Error),
@@ -116,10 +120,11 @@ pub enum Error {
 impl From<sqlx::Error> for Error {
     fn from(error: sqlx::Error) -> Self {
         // SQLSTATE (PostgreSQL's appendix A): 23505 unique violation, 22 data exception, 23 other constraints,
-        // 54 program limit, 57014 a statement that took too long.
+        // 54 program limit, 57014 query cancelled.
         match sqlstate(&error).as_deref() {
             Some("23505") => Self::Conflict,
-            Some(code) if ["22", "23", "54", "57014"].iter().any(|class| code.starts_with(class)) => {
+            Some("57014") => Self::TooSlow(error),
+            Some(code) if ["22", "23", "54"].iter().any(|class| code.starts_with(class)) => {
                 Self::Refused { code: code.to_owned(), source: error }
             }
             _ => Self::Database(error),

@@ -7,6 +7,8 @@
     reason = "a failed setup step is a failed test"
 )]
 
+mod cuts;
+mod database;
 mod doubt;
 mod intake;
 mod process;

@@ -28,6 +28,10 @@ pub(crate) struct Site {
     pub(crate) account: Account,
     pub(crate) database: Database,
     pub(crate) helpdesk: Helpdesk,
+    /// Where the worker finds the mailbox: Dovecot itself, unless a test puts a proxy before it.
+    pub(crate) imap_port: u16,
+    /// Where the worker finds the database. What a test asks the database itself goes straight to it.
+    pub(crate) database_url: String,
     folder: tempfile::TempDir,
 }
 
@@ -45,7 +49,15 @@ impl Site {
         let dovecot = Dovecot::start(options).await.unwrap();
         let account = dovecot.account("support").unwrap();
         let helpdesk = Helpdesk::start().await.unwrap();
-        Self { dovecot, account, database, helpdesk, folder: tempfile::tempdir().unwrap() }
+        Self {
+            imap_port: dovecot.port(),
+            database_url: database.url().to_owned(),
+            folder: tempfile::tempdir().unwrap(),
+            dovecot,
+            account,
+            database,
+            helpdesk,
+        }
     }
 
     /// Writes a configuration file: the site, with `sections` put in place of defaults.
@@ -72,9 +84,9 @@ impl Site {
             secret = "{SECRET}"
             timeout = "5s"
             "#,
-            database = self.database.url(),
+            database = self.database_url,
             host = self.dovecot.host(),
-            port = self.dovecot.port(),
+            port = self.imap_port,
             ca = self.dovecot.ca_pem_path().display(),
             user = self.account.user(),
             password = self.account.password(),
@@ -176,6 +188,15 @@ pub(crate) async fn assert_promise(site: &Site, count: usize) {
 
 fn event_id(request: &Request) -> String {
     request.header("webhook-id").unwrap().to_owned()
+}
+
+/// Waits until all is done, and sees to it that the promise was kept.
+pub(crate) async fn wait_for_promise(site: &Site, count: usize) {
+    wait_for_rows(site, DELIVERED, i64::try_from(count).unwrap()).await;
+    site.account.wait_for_count("INBOX", 0, LIMIT).await.unwrap();
+    wait_for_rows(site, "SELECT count(*) FROM ledger WHERE state = 'settled'", i64::try_from(count).unwrap())
+        .await;
+    assert_promise(site, count).await;
 }
 
 /// A killed worker's leases end by themselves after a minute; a test need not wait for that.

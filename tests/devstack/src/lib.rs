@@ -43,7 +43,7 @@ pub use exchange::Exchange;
 pub use folder::Folder;
 pub use helpdesk::{Answer, Helpdesk, Request};
 pub use port::free_port;
-pub use postgres::{Database, Durability, Postgres};
+pub use postgres::{Database, Durability, FullDisk, Postgres};
 pub use proxy::{CommitFault, Direction, Fault, ImapProxy, TcpProxy};
 pub use rustix::process::Signal;
 pub use samples::{Sample, samples};

@@ -5,6 +5,7 @@
 
 use std::fs::{self, File, OpenOptions};
 use std::io::Write;
+use std::os::unix::fs::symlink;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::sync::atomic::{AtomicU32, Ordering};
@@ -51,7 +52,15 @@ pub struct Database {
     name: String,
     url: String,
     psql: String,
-    socket: PathBuf,
+    folder: PathBuf,
+}
+
+/// A table without room to grow.
+#[derive(Debug)]
+pub struct FullDisk {
+    database: Database,
+    file: PathBuf,
+    aside: PathBuf,
 }
 
 impl Postgres {
@@ -87,7 +96,7 @@ impl Postgres {
         Ok(Database {
             url: self.url(&name),
             psql: format!("psql -h {} -U {SUPERUSER} {name}", self.folder.path().display()),
-            socket: self.folder.path().join(".s.PGSQL.5432"),
+            folder: self.folder.path().to_owned(),
             name,
         })
     }
@@ -194,12 +203,36 @@ impl Database {
 
     /// Opens a way to its cluster that a test can break.
     pub async fn proxy(&self) -> Result<TcpProxy> {
-        TcpProxy::to_socket(self.socket.clone()).await
+        TcpProxy::to_socket(self.folder.join(".s.PGSQL.5432")).await
     }
 
     /// Its URL by way of a [`proxy`](Self::proxy).
     pub fn url_through(&self, proxy: &TcpProxy) -> String {
         format!("postgres:///{}?host=127.0.0.1&port={}&user={SUPERUSER}", self.name, proxy.port())
+    }
+
+    /// Lets the disk be full for a table that is empty as yet, until [`FullDisk::free`].
+    ///
+    /// Its file becomes a link to `/dev/full`, so the first page that PostgreSQL wants to add meets the kernel's own
+    /// ENOSPC. That takes neither root nor a file system of a certain size.
+    pub async fn fill_disk(&self, table: &str) -> Result<FullDisk> {
+        let facts = format!("SELECT pg_relation_filepath('{table}'), pg_relation_size('{table}')");
+        let [path, size] =
+            <[String; 2]>::try_from(self.rows(&facts).await?.concat()).ok().context("two facts")?;
+        ensure!(size == "0", "{table} is not empty");
+        let file = self.folder.join("data").join(path);
+        let aside = file.with_extension("aside");
+        fs::rename(&file, &aside)?;
+        symlink("/dev/full", &file)?;
+        self.disconnect_all().await?;
+        Ok(FullDisk { database: self.clone(), file, aside })
+    }
+
+    /// Ends all other connections to it, as an administrator does.
+    pub async fn disconnect_all(&self) -> Result<()> {
+        let others = "SELECT count(pg_terminate_backend(pid)) FROM pg_stat_activity
+                      WHERE datname = current_database() AND pid <> pg_backend_pid()";
+        self.value(others).await.map(drop)
     }
 
     /// Its name in the cluster.
@@ -228,6 +261,15 @@ impl Database {
     pub async fn value(&self, sql: &str) -> Result<String> {
         let first = self.rows(sql).await?.into_iter().flatten().next();
         first.with_context(|| format!("no row for: {sql}"))
+    }
+}
+
+impl FullDisk {
+    /// Makes room again.
+    pub async fn free(self) -> Result<()> {
+        fs::rename(&self.aside, &self.file)?;
+        // Whoever has the other file open would go on with it.
+        self.database.disconnect_all().await
     }
 }
 
