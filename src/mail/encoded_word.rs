@@ -52,10 +52,11 @@ pub(super) fn decode(line: &str) -> Cow<'_, str> {
 
 /// The length of the encoded word that `text` starts with, if it starts with one.
 pub(super) fn length(text: &str) -> Option<usize> {
+    // Here and not further on: asked at each sign of a line, it may not look through the line each time.
+    let start = text.starts_with("=?").then_some(2)?;
     let text = text.get(..text.floor_char_boundary(WORD_CHARS))?;
-    let mut words = Words::of(text.split_whitespace().next().filter(|word| text.starts_with(word))?);
-    let word = words.next()?;
-    word.before.is_empty().then_some(words.at)
+    let (.., end) = Words::of(text).word(start)?;
+    text.get(..end).filter(|word| !word.contains(char::is_whitespace)).map(str::len)
 }
 
 struct Word<'a> {
@@ -168,6 +169,10 @@ fn q(text: &str, is_utf8: bool) -> Vec<u8> {
 
 #[cfg(test)]
 mod tests {
+    use base64::Engine as _;
+    use base64::engine::general_purpose::STANDARD;
+    use proptest::prelude::*;
+
     use super::*;
 
     #[test]
@@ -233,5 +238,37 @@ mod tests {
         assert_eq!(length("=?utf-8?q?a,b?=, c"), Some(15));
         assert_eq!(length("=?utf-8?q?a b?="), None);
         assert_eq!(length("x=?utf-8?q?a?="), None);
+        assert_eq!(length("=?x=?utf-8?q?a?="), None);
+    }
+
+    proptest! {
+        #[test]
+        fn text_encoded_in_words_cut_anywhere_comes_back(text in "[^\\x00]{1,80}", width in 1..45_usize) {
+            let words: Vec<String> =
+                text.as_bytes().chunks(width).map(|piece| format!("=?utf-8?B?{}?=", STANDARD.encode(piece))).collect();
+
+            let words = words.join(" ");
+            prop_assert_eq!(decode(&words), text.as_str());
+            let quoted: String = text.bytes().map(|byte| format!("={byte:02X}")).collect();
+            let quoted = format!("=?UTF-8?q?{quoted}?=");
+            prop_assert_eq!(decode(&quoted), text.as_str());
+        }
+
+        #[test]
+        fn any_line_is_decoded_into_little_more_than_it_was(
+            pieces in prop::collection::vec(prop::sample::select(&[
+                "=?", "?=", "?", "=", "_", "utf-8", "iso-2022-jp", "utf-7", "utf-16", "gb18030", "*en", "?q?", "?B?", "=00",
+                "=C3", "YWJj", "+AAA-", "\0", "é", "\u{10ffff}", " ", "\t", "x",
+            ][..]), 0..60),
+        ) {
+            let line = pieces.concat();
+            prop_assert!(decode(&line).len() <= 3 * line.len());
+            prop_assert!(length(&line).is_none_or(|length| line.is_char_boundary(length) && length > 6));
+        }
+
+        #[test]
+        fn what_holds_no_word_stays(line in "[^=]*") {
+            prop_assert_eq!(decode(&line), line.as_str());
+        }
     }
 }
