@@ -80,15 +80,20 @@ pub(super) fn from_text(text: &str) -> String {
     html
 }
 
-/// The Content-IDs that HTML refers to, wherever in a tag.
+/// The Content-IDs that HTML refers to, wherever in a tag. No byte is part of two.
 pub(super) fn content_ids(html: &str) -> impl Iterator<Item = String> {
-    const LONGEST: usize = limit::ID_BYTES;
-    memmem::find_iter(html.as_bytes(), b"cid:").filter_map(|at| {
-        let rest = html.get(at + 4..)?;
-        let rest = rest.get(..rest.floor_char_boundary(LONGEST))?;
-        let end =
-            rest.find(|char: char| char.is_whitespace() || "\"'<>()".contains(char)).unwrap_or(rest.len());
-        let id = rest.get(..end).filter(|id| !id.is_empty())?.replace("&amp;", "&");
+    let mut rest = html;
+    let references = std::iter::from_fn(move || {
+        let at = memmem::find(rest.as_bytes(), b"cid:")?;
+        let after = rest.get(at + 4..)?;
+        let near = after.get(..after.floor_char_boundary(limit::ID_BYTES))?;
+        let end = near.find(|char: char| char.is_whitespace() || "\"'<>()".contains(char));
+        let (id, tail) = after.split_at_checked(end.unwrap_or(near.len()))?;
+        rest = tail;
+        Some(id)
+    });
+    references.filter(|id| !id.is_empty()).filter_map(|id| {
+        let id = id.replace("&amp;", "&");
         match decode_hex(id.as_bytes()) {
             (true, decoded) => String::from_utf8(decoded).ok(),
             (false, _) => Some(id),
