@@ -3,7 +3,7 @@
 use crate::mail::limit;
 
 /// The ids in the value of Message-ID, In-Reply-To, References or Content-ID, in order, without angle
-/// brackets and white space. Empty ones, and ones too long to be real, are left out.
+/// brackets, white space and control characters. Empty ones, and ones too long to be real, are left out.
 ///
 /// If nothing stands in brackets, words with an `@` are taken, or the value if it is a single word.
 pub(super) fn ids(value: &str) -> impl DoubleEndedIterator<Item = String> {
@@ -20,7 +20,8 @@ pub(super) fn ids(value: &str) -> impl DoubleEndedIterator<Item = String> {
         }
     };
     ids.into_iter()
-        .map(|id| id.split_whitespace().collect::<String>())
+        // An id of NUL alone would be an empty one by the time it is stored.
+        .map(|id| id.chars().filter(|char| !char.is_whitespace() && !char.is_control()).collect::<String>())
         .filter(|id| !id.is_empty() && id.len() <= limit::ID_BYTES)
 }
 
@@ -39,6 +40,7 @@ mod tests {
         assert_eq!(read("Message of Tue <a@b> from x@y"), ["a@b"]);
         assert_eq!(read("<<a@b>>"), ["a@b"]);
         assert_eq!(read("<a@b"), ["a@b"]);
+        assert_eq!(read("<\0> <\0a\u{1b}@b>"), ["a@b"]);
     }
 
     #[test]
