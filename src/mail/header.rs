@@ -12,7 +12,8 @@ use crate::mail::{charset, encoded_word, limit};
 /// What some programs put before everything they save.
 const BYTE_ORDER_MARK: &[u8] = "\u{feff}".as_bytes();
 
-/// The fields of a header, in order, at most [`limit::FIELDS`] within [`limit::HEADER_BYTES`].
+/// The fields of a header, in order, at most [`limit::FIELDS`] and of [`limit::HEADER_BYTES`] together. One that is
+/// too long is left out and costs none of those behind it.
 #[derive(Default)]
 pub(super) struct Header<'a> {
     fields: Vec<Field<'a>>,
@@ -38,6 +39,7 @@ impl<'a> Header<'a> {
         let mut header = Self { fields: Vec::new(), complete: true };
         let source = source.strip_prefix(BYTE_ORDER_MARK).unwrap_or(source);
         let mut at = if is_mbox_line(source) { end_of_line(source, 0) } else { 0 };
+        let mut kept = 0;
         while at < source.len() {
             let end_of_first_line = end_of_line(source, at);
             let line = source.get(at..end_of_first_line).unwrap_or_default();
@@ -49,7 +51,10 @@ impl<'a> Header<'a> {
                 end = end_of_line(source, end);
             }
             match field_name(line) {
-                Some(name) if header.fields.len() < limit::FIELDS && end <= limit::HEADER_BYTES => {
+                Some(name)
+                    if header.fields.len() < limit::FIELDS && kept + (end - at) <= limit::HEADER_BYTES =>
+                {
+                    kept += end - at;
                     let colon = memchr(b':', line).unwrap_or_default();
                     let value = source.get(at + colon + 1..end).unwrap_or_default();
                     header.fields.push(Field { name, value });
@@ -202,12 +207,12 @@ mod tests {
     }
 
     #[test]
-    fn a_field_that_reaches_beyond_the_limit_is_not_kept() {
-        let source = format!("A: b\r\nB: {}\r\n\r\nbody", "x".repeat(limit::HEADER_BYTES));
+    fn a_field_beyond_the_limit_costs_no_other() {
+        let source = format!("A: b\r\nB: {}\r\nC: d\r\n\r\nbody", "x".repeat(limit::HEADER_BYTES));
 
         let (header, body) = Header::split(source.as_bytes());
 
-        assert_eq!(header.fields().len(), 1);
+        assert_eq!(header.fields().iter().map(|field| field.name).collect::<Vec<_>>(), ["A", "C"]);
         assert!(!header.complete);
         assert_eq!(body, b"body");
     }

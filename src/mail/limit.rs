@@ -6,7 +6,7 @@
 
 use crate::text;
 
-/// How far into a header fields are read.
+/// Bytes of one header's fields that are kept, together.
 pub(super) const HEADER_BYTES: usize = 512 * 1024;
 
 /// Fields kept of one header.
@@ -39,6 +39,12 @@ pub(super) const PARTS: usize = 1_000;
 
 /// How deep multiparts are taken apart. Every level reads its bytes again.
 pub(super) const DEPTH: usize = 32;
+
+/// How deep they are if each level holds nearly all of a large mail, of more than a few megabytes.
+pub(super) const LEVELS: usize = 6;
+
+/// Bytes that all levels together may hold in any case.
+pub(super) const LEVELS_BYTES: usize = 64 * 1024 * 1024;
 
 /// Text kept. More than anybody reads, less than what hurts a dashboard.
 pub(super) const TEXT_BYTES: usize = 2 * 1024 * 1024;

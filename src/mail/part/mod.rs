@@ -57,13 +57,16 @@ pub(super) fn parts<'a>(
     body: &'a [u8],
     defects: &mut BTreeSet<Defect>,
 ) -> Vec<Part<'a>> {
-    let mut splitter = Splitter { parts: Vec::new(), defects };
+    let budget = limit::LEVELS_BYTES.max(limit::LEVELS.saturating_mul(body.len()));
+    let mut splitter = Splitter { parts: Vec::new(), budget, defects };
     splitter.add(header, body, PLAIN, 0);
     splitter.parts
 }
 
 struct Splitter<'a, 'd> {
     parts: Vec<Part<'a>>,
+    /// How many more bytes are searched for delimiters.
+    budget: usize,
     defects: &'d mut BTreeSet<Defect>,
 }
 
@@ -78,10 +81,11 @@ impl<'a> Splitter<'a, '_> {
         if !is_multipart {
             return index;
         }
-        if depth == limit::DEPTH {
+        let Some(budget) = self.budget.checked_sub(content.len()).filter(|_| depth < limit::DEPTH) else {
             self.defects.insert(Defect::TooDeep);
             return index;
-        }
+        };
+        self.budget = budget;
         let (sections, closed) = sections(content, boundary.as_deref().unwrap_or_default());
         if !closed {
             self.defects.insert(Defect::BrokenStructure);

@@ -175,6 +175,20 @@ fn multiparts_nested_too_deep_are_left_whole() {
 }
 
 #[test]
+fn a_large_message_is_read_a_few_times_at_most() {
+    let mut source = "A: b\n".to_owned();
+    for level in 0..limit::DEPTH {
+        write!(source, "Content-Type: multipart/mixed; boundary=b{level}\n\n--b{level}\n").unwrap();
+    }
+    source += &"\n--x".repeat(limit::LEVELS_BYTES / limit::LEVELS / 4 + 1_000);
+
+    let (parts, defects) = read(&source);
+
+    assert_eq!(parts.len(), limit::LEVELS + 1);
+    assert!(defects.contains(&Defect::TooDeep));
+}
+
+#[test]
 fn parts_beyond_the_limit_are_left_out() {
     let source =
         format!("Content-Type: multipart/mixed; boundary=b\n\n{}--b--\n", "--b\n\nx\n".repeat(100_000));
