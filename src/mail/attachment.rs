@@ -70,7 +70,7 @@ pub(super) fn read(
     let identity = match part.media_type.as_str() {
         // Its MIME is rebuilt as often as that of the mail around it.
         "message/rfc822" | "message/global" if part.encoding == Encoding::Identity => {
-            fingerprint::attached_message(&Header::split(part.content).0)
+            fingerprint::attached_message(&Header::split(part.content).0).unwrap_or(sha256)
         }
         _ => sha256,
     };

@@ -3,8 +3,10 @@
 use std::borrow::Cow;
 use std::collections::{BTreeMap, BTreeSet, HashSet};
 
+use sha2::{Digest as _, Sha256};
+
 use crate::mail::part::{Disposition, Part};
-use crate::mail::{Defect, charset, html, limit};
+use crate::mail::{Defect, charset, fingerprint, html, limit};
 
 /// What a person reads.
 #[derive(Default)]
@@ -15,7 +17,7 @@ pub(super) struct Body {
     pub(super) html: Option<String>,
     /// Every part that is in it, in order.
     pub(super) parts: Vec<usize>,
-    /// SHA-256 of each part's text, see [`fingerprint::text`](super::fingerprint::text).
+    /// What stands for each part in the fingerprint.
     pub(super) digests: Vec<[u8; 32]>,
     /// The Content-IDs that its HTML refers to.
     pub(super) content_ids: HashSet<String>,
@@ -29,9 +31,9 @@ pub(super) fn read(parts: &[Part<'_>], defects: &mut BTreeSet<Defect>) -> Body {
     let mut texts = BTreeMap::new();
     for index in chosen.all(parts) {
         if let Some(part) = parts.get(index) {
-            let text = decode(part, &mut budget, defects);
+            let (text, digest) = decode(part, &mut budget, defects);
             body.parts.push(index);
-            body.digests.push(super::fingerprint::text(&text));
+            body.digests.push(digest);
             texts.insert(index, Section { text, is_html: part.media_type == "text/html" });
         }
     }
@@ -138,8 +140,13 @@ fn is_shown(part: &Part<'_>, parent: &str, position: usize) -> bool {
         && (position == 0 || parent != "multipart/related" && (is_medium || part.filename.is_none()))
 }
 
-/// Decodes a part of the body, as far as the budget goes.
-fn decode<'a>(part: &Part<'a>, budget: &mut usize, defects: &mut BTreeSet<Defect>) -> Cow<'a, str> {
+/// Decodes a part of the body, as far as the budget goes; beside its text, what stands for it in the fingerprint: its
+/// bytes, where not all of them are text, for then other bytes would give the same text.
+fn decode<'a>(
+    part: &Part<'a>,
+    budget: &mut usize,
+    defects: &mut BTreeSet<Defect>,
+) -> (Cow<'a, str>, [u8; 32]) {
     let content = part.content.get(..*budget).unwrap_or(part.content);
     *budget -= content.len();
     if content.len() < part.content.len() {
@@ -154,7 +161,12 @@ fn decode<'a>(part: &Part<'a>, budget: &mut usize, defects: &mut BTreeSet<Defect
     if !faithful && content.len() == part.content.len() {
         defects.insert(Defect::BrokenCharset);
     }
-    text
+    let digest = if faithful {
+        fingerprint::text(&text)
+    } else {
+        Sha256::digest(part.encoding.bytes(content).0).into()
+    };
+    (text, digest)
 }
 
 fn whole_text<'s>(sections: impl Iterator<Item = &'s Section<'s>>, defects: &mut BTreeSet<Defect>) -> String {

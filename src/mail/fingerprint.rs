@@ -9,7 +9,8 @@ use crate::mail::{Address, Mail};
 /// SHA-256 over what makes a mail that mail: Message-ID, Date, From, Subject, decoded text and attachments.
 ///
 /// Not over the raw bytes, because Exchange rebuilds MIME on every fetch; not over the Message-ID alone,
-/// because senders repeat it. Where Message-ID and Date are both missing, INTERNALDATE joins.
+/// because senders repeat it. Where Message-ID and Date are both missing, INTERNALDATE joins; where not all of a mail
+/// is read, its bytes.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub struct Fingerprint(pub [u8; 32]);
 
@@ -36,13 +37,15 @@ impl Fingerprint {
     }
 }
 
-/// What stands for an attached message: its source is rebuilt like that of the mail it is in.
-pub(super) fn attached_message(header: &Header<'_>) -> [u8; 32] {
+/// What stands for an attached message: its source is rebuilt like that of the mail it is in. Nothing does for one
+/// without a Message-ID, which may be any message.
+pub(super) fn attached_message(header: &Header<'_>) -> Option<[u8; 32]> {
+    header.first("Message-ID")?;
     let mut hash = Fields::default();
     for name in ["Message-ID", "Date", "From", "Subject"] {
         hash.field(header.first(name).map(|field| field.decoded()).as_deref().map(str::as_bytes));
     }
-    hash.finish()
+    Some(hash.finish())
 }
 
 /// What stands for a text: the SHA-256 of its lines without white space at their ends and the text's, for

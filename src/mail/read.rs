@@ -41,14 +41,24 @@ fn whole(message: &Message) -> Mail {
     let (header, content) = Header::split(&message.source);
     let parts = part::parts(&header, content, &mut defects);
     let body = body::read(&parts, &mut defects);
-    let (attachments, identities): (Vec<_>, Vec<_>) = leaves(&parts)
+    let (attachments, mut identities): (Vec<_>, Vec<_>) = leaves(&parts)
         .filter(|(index, _)| !body.parts.contains(index))
         .map(|(index, part)| attachment::read(index, part, &body.content_ids, &mut defects))
         .unzip();
     let mut mail = Mail { attachments, ..fields(message, &header, defects) };
+    if mail.defects.iter().any(|defect| leaves_out(*defect)) {
+        identities.push(Sha256::digest(&message.source).into());
+    }
     mail.fingerprint = Fingerprint::of(&mail, &body.digests, &identities);
     let Body { text, html, .. } = body;
     Mail { text, html, ..mail }
+}
+
+/// Whether a mail with this defect may hold more than is compared by its fields, texts and attachments. Then only the
+/// same bytes are the same mail: of two that differ in what was not read, the second would be taken for a copy, and
+/// removed without being stored.
+fn leaves_out(defect: Defect) -> bool {
+    matches!(defect, Defect::TooMany | Defect::TooLong)
 }
 
 fn leaves<'p, 'a>(parts: &'p [Part<'a>]) -> impl Iterator<Item = (usize, &'p Part<'a>)> {
@@ -89,7 +99,7 @@ fn fields(message: &Message, header: &Header<'_>, mut defects: BTreeSet<Defect>)
     let mut fields = Fields { header, defects };
     let from = fields.author();
     let mut mail = Mail {
-        message_id: fields.newest_ids("Message-ID").into_iter().next(),
+        message_id: fields.message_id(),
         in_reply_to: fields.newest_ids("In-Reply-To"),
         references: fields.newest_ids("References"),
         sender: fields.sender(from.as_ref()),
@@ -180,6 +190,15 @@ impl Fields<'_, '_> {
         let sender = self.addresses("Sender").into_iter().next()?;
         let is_author = author.is_some_and(|author| author.address.eq_ignore_ascii_case(&sender.address));
         (!is_author).then_some(sender)
+    }
+
+    fn message_id(&mut self) -> Option<String> {
+        let id = self.newest_ids("Message-ID").into_iter().next();
+        let is_too_long = |field: Field<'_>| field.raw().len() > limit::ID_BYTES;
+        if id.is_none() && self.header.all("Message-ID").any(is_too_long) {
+            self.defects.insert(Defect::TooLong);
+        }
+        id
     }
 
     /// The ids of all fields of that name, in order; the newest if there are too many.
