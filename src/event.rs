@@ -17,14 +17,19 @@ use crate::ticket::{Filing, Ticket};
 /// Grows when a field changes its meaning or goes.
 const SCHEMA_VERSION: u32 = 1;
 
-/// Receivers expect events well below 256 KiB; a body beyond this is cut and marked `truncated`.
+/// Receivers expect events of about 256 KiB at most; a body beyond this is cut and marked `truncated`. As written in
+/// JSON, which makes six bytes of a control character: counted as it stands, a mail of those made ten times as much.
 const MAX_TEXT_BYTES: usize = 96 * 1024;
 
-/// HTML beyond this is left out rather than cut, since half of it is not HTML.
+/// HTML beyond this, written in JSON too, is left out rather than cut, since half of it is not HTML.
 const MAX_HTML_BYTES: usize = 96 * 1024;
 
 /// Addresses of one field, attachments and references beyond this are left out.
 const MAX_ITEMS: usize = 100;
+
+/// All that a sender can repeat (ids, addresses, header fields, attachments) takes so many bytes together. What does
+/// not fit is left out; what matters more comes first.
+const MAX_LIST_BYTES: usize = 64 * 1024;
 
 /// Header fields that a helpdesk needs to treat a mail rightly. All others stay in the database.
 const HEADERS: [&str; 12] = [
@@ -105,9 +110,9 @@ impl Event {
     }
 }
 
-fn json(envelope: &Envelope<impl Serialize>) -> String {
+fn json(value: &impl Serialize) -> String {
     // Serialising strings and numbers into memory cannot fail.
-    serde_json::to_string(envelope).unwrap_or_default()
+    serde_json::to_string(value).unwrap_or_default()
 }
 
 #[derive(Serialize)]
@@ -200,6 +205,7 @@ struct SourceData<'a> {
 impl<'a> Data<'a> {
     fn new(event_id: &'a str, received: &Received<'a>) -> Self {
         let Received { ticket, filing, mail, .. } = *received;
+        let mut room = Room { bytes: MAX_LIST_BYTES };
         Self {
             event_id,
             sequence: ticket.message_count,
@@ -214,8 +220,8 @@ impl<'a> Data<'a> {
                 rule: filing.rule.as_str(),
                 matched_message_id: filing.evidence.as_deref().map(Text),
             },
-            message: MessageData::new(received.message_id, mail),
-            attachments: mail.attachments.iter().take(MAX_ITEMS).map(AttachmentData::new).collect(),
+            message: MessageData::new(received.message_id, mail, &mut room),
+            attachments: room.take(mail.attachments.iter().map(AttachmentData::new)),
             source: SourceData {
                 mailbox: received.mailbox,
                 folder: received.folder,
@@ -227,32 +233,27 @@ impl<'a> Data<'a> {
 }
 
 impl<'a> MessageData<'a> {
-    fn new(id: Uuid, mail: &'a Mail) -> Self {
-        let text = text::cut(&mail.text, MAX_TEXT_BYTES);
-        let html = mail.html.as_deref().filter(|html| html.len() <= MAX_HTML_BYTES);
+    fn new(id: Uuid, mail: &'a Mail, room: &mut Room) -> Self {
+        let text = cut(&mail.text, MAX_TEXT_BYTES);
+        let html = mail.html.as_deref().filter(|html| cut(html, MAX_HTML_BYTES).len() == html.len());
         Self {
             id,
             message_id: mail.message_id.as_deref().map(Text),
-            in_reply_to: texts(&mail.in_reply_to),
-            references: texts(&mail.references),
+            in_reply_to: room.take_last(&mail.in_reply_to),
+            references: room.take_last(&mail.references),
             subject: Text(&mail.subject),
             date: mail.date.map(rfc3339),
             received_at: mail.received.map(rfc3339),
             from: mail.from.as_ref().map(AddressData::new),
             sender: mail.sender.as_ref().map(AddressData::new),
-            reply_to: addresses(&mail.reply_to),
-            to: addresses(&mail.to),
-            cc: addresses(&mail.cc),
+            reply_to: room.take(mail.reply_to.iter().map(AddressData::new)),
+            headers: room.take(forwarded(mail)),
+            to: room.take(mail.to.iter().map(AddressData::new)),
+            cc: room.take(mail.cc.iter().map(AddressData::new)),
             truncated: text.len() < mail.text.len() || html.is_some() != mail.html.is_some(),
             text: Text(text),
             html: html.map(Text),
             size: mail.size,
-            headers: mail
-                .headers
-                .iter()
-                .filter(|field| is_forwarded(field))
-                .map(|(n, v)| (Text(n), Text(v)))
-                .collect(),
             defects: mail.defects.iter().map(|defect| defect.as_str()).collect(),
         }
     }
@@ -287,13 +288,44 @@ impl Serialize for Text<'_> {
     }
 }
 
-fn texts(ids: &[String]) -> Vec<Text<'_>> {
-    // The newest ids are last and matter most.
-    ids.iter().skip(ids.len().saturating_sub(MAX_ITEMS)).map(|id| Text(id)).collect()
+/// What is left of [`MAX_LIST_BYTES`].
+struct Room {
+    bytes: usize,
 }
 
-fn addresses(list: &[Address]) -> Vec<AddressData<'_>> {
-    list.iter().take(MAX_ITEMS).map(AddressData::new).collect()
+impl Room {
+    /// The first of `items`, as many as there is room for.
+    fn take<T: Serialize>(&mut self, items: impl Iterator<Item = T>) -> Vec<T> {
+        items.take(MAX_ITEMS).take_while(|item| self.has_place(item)).collect()
+    }
+
+    /// The last of `ids`, in their order: the newest are last and matter most.
+    fn take_last<'a>(&mut self, ids: &'a [String]) -> Vec<Text<'a>> {
+        let mut ids = self.take(ids.iter().rev().map(|id| Text(id)));
+        ids.reverse();
+        ids
+    }
+
+    /// Takes the place of an item, with its comma, if there is as much.
+    fn has_place(&mut self, item: &impl Serialize) -> bool {
+        let left = self.bytes.checked_sub(json(item).len() + 1);
+        self.bytes = left.unwrap_or(self.bytes);
+        left.is_some()
+    }
+}
+
+/// The longest beginning of `text` that takes at most `max` bytes in JSON.
+fn cut(text: &str, max: usize) -> &str {
+    let mut bytes = 0;
+    let end = text.char_indices().find(|(_, char)| {
+        bytes += match char {
+            '"' | '\\' | '\n' | '\r' | '\t' | '\u{8}' | '\u{c}' => 2,
+            '\0'..='\u{1f}' => 6,
+            _ => char.len_utf8(),
+        };
+        bytes > max
+    });
+    end.and_then(|(end, _)| text.get(..end)).unwrap_or(text)
 }
 
 fn hex(bytes: &[u8]) -> String {
@@ -308,6 +340,12 @@ fn rfc3339(date: DateTime<FixedOffset>) -> String {
     date.to_rfc3339_opts(SecondsFormat::Secs, true)
 }
 
-fn is_forwarded((name, value): &(String, String)) -> bool {
-    value.len() <= 2_000 && HEADERS.contains(&name.to_ascii_lowercase().as_str())
+fn forwarded(mail: &Mail) -> impl Iterator<Item = (Text<'_>, Text<'_>)> {
+    let is_forwarded = |(name, value): &&(String, String)| {
+        value.len() <= 2_000 && HEADERS.contains(&name.to_ascii_lowercase().as_str())
+    };
+    mail.headers.iter().filter(is_forwarded).map(|(name, value)| (Text(name), Text(value)))
 }
+
+#[cfg(test)]
+mod tests;
