@@ -238,5 +238,31 @@ mod tests {
             let parts = set.split().iter().flat_map(|part| part.iter().collect::<Vec<_>>()).collect::<Vec<_>>();
             prop_assert_eq!(parts, set.iter().collect::<Vec<_>>());
         }
+
+        #[test]
+        fn a_set_is_written_so_that_it_reads_the_same_and_halved_without_loss(
+            starts in prop::collection::vec((any::<u32>(), 0..40_u32), 0..120),
+        ) {
+            let set: UidSet =
+                starts.iter().flat_map(|&(start, more)| start..=start.saturating_add(more)).map(Uid).collect();
+            let read: UidSet = set
+                .to_string()
+                .split(',')
+                .filter(|range| !range.is_empty())
+                .flat_map(|range| {
+                    let (lo, hi) = range.split_once(':').unwrap_or((range, range));
+                    lo.parse::<u32>().unwrap()..=hi.parse().unwrap()
+                })
+                .map(Uid)
+                .collect();
+            prop_assert_eq!(&read, &set);
+            for part in set.split() {
+                prop_assert!(part.to_string().len() <= MAX_SET_CHARS);
+            }
+            let halves = set.halves().into_iter().flat_map(|(lower, upper)| {
+                lower.iter().chain(upper.iter()).collect::<Vec<_>>()
+            });
+            prop_assert!(set.len() < 2 || halves.eq(set.iter()));
+        }
     }
 }

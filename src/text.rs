@@ -23,6 +23,8 @@ pub fn cut(text: &str, max: usize) -> &str {
 
 #[cfg(test)]
 mod tests {
+    use proptest::prelude::*;
+
     use super::*;
 
     #[test]
@@ -36,5 +38,23 @@ mod tests {
         assert_eq!(cut("aé", 2), "a");
         assert_eq!(cut("aé", 3), "aé");
         assert_eq!(cut("", 0), "");
+    }
+
+    proptest! {
+        #[test]
+        fn clean_text_is_the_text_without_nul(text in "(\\PC|\\x00|\\n|\\x01){0,200}") {
+            let clean_text = clean(&text);
+            prop_assert!(!clean_text.contains('\0'));
+            prop_assert!(text.chars().filter(|&char| char != '\0').eq(clean_text.chars()));
+            prop_assert_eq!(&clean(&clean_text), &clean_text);
+        }
+
+        #[test]
+        fn a_cut_is_the_longest_that_fits(text in any::<String>(), max in 0..200_usize) {
+            let kept = cut(&text, max);
+            prop_assert!(text.starts_with(kept) && kept.len() <= max);
+            let next = text[kept.len()..].chars().next();
+            prop_assert!(next.is_none_or(|next| kept.len() + next.len_utf8() > max));
+        }
     }
 }

@@ -102,6 +102,8 @@ pub fn file(mail: &Mail, threads: &Threads) -> Filing {
 
 #[cfg(test)]
 mod tests {
+    use proptest::prelude::*;
+
     use super::*;
     use crate::message::{Extent, Listed, Message, Uid};
 
@@ -151,5 +153,34 @@ mod tests {
         let reply = mail(&format!("References: {}", ids.join("\r\n ")));
 
         assert!(candidates(&reply).count() <= MAX_CANDIDATES);
+    }
+
+    proptest! {
+        #[test]
+        fn a_mail_joins_the_ticket_of_the_first_candidate_that_is_known(
+            replied in prop::collection::vec(0..200_u8, 0..70),
+            referred in prop::collection::vec(0..200_u8, 0..70),
+            known in prop::collection::hash_map(0..200_u8, any::<u128>(), 0..20),
+        ) {
+            let mut reply = mail("Subject: x");
+            reply.in_reply_to = replied.iter().map(u8::to_string).collect();
+            reply.references = referred.iter().map(u8::to_string).collect();
+            let named: Vec<(String, u128)> = known.iter().map(|(id, &ticket)| (id.to_string(), ticket)).collect();
+            let named: Vec<(&str, u128)> = named.iter().map(|(id, ticket)| (id.as_str(), *ticket)).collect();
+
+            let filing = file(&reply, &threads(&named));
+
+            let in_order: Vec<u8> = replied.iter().chain(referred.iter().rev()).copied().take(MAX_CANDIDATES).collect();
+            let place = in_order.iter().position(|id| known.contains_key(id));
+            let expected = place.map_or(
+                Filing { ticket: None, rule: Rule::Opened, evidence: None },
+                |place| Filing {
+                    ticket: Some(Uuid::from_u128(known[&in_order[place]])),
+                    rule: if place < replied.len() { Rule::InReplyTo } else { Rule::References },
+                    evidence: Some(in_order[place].to_string()),
+                },
+            );
+            prop_assert_eq!(filing, expected);
+        }
     }
 }
