@@ -359,6 +359,7 @@ fn mails_that_differ_only_in_what_is_not_read_are_not_copies() {
     let id = |end| format!("Date: 3 Mar 2026 09:05:07 +0100\nMessage-ID: <{}{end}>\n\n", "x".repeat(2_000));
     let subject = |end| format!("Message-ID: <a@b>\nSubject: {}{end}\n\n", "x".repeat(2_000));
     let header = |end| format!("Message-ID: <a@b>\nSubject: {}{end}\n\n", "x".repeat(limit::HEADER_BYTES));
+    let attached = |end| format!("Message-ID: <a@b>\nContent-Type: message/rfc822\n\nSubject: a\n\n{end}");
     for (one, other) in [
         (
             format!("Message-ID: <a@b>\n\n{text}1").into_bytes(),
@@ -369,6 +370,7 @@ fn mails_that_differ_only_in_what_is_not_read_are_not_copies() {
         (id(1).into_bytes(), id(2).into_bytes()),
         (subject(1).into_bytes(), subject(2).into_bytes()),
         (header(1).into_bytes(), header(2).into_bytes()),
+        (attached(1).into_bytes(), attached(2).into_bytes()),
     ] {
         let (one, other) = (read(&message(one.clone())).fingerprint, read(&message(other)).fingerprint);
 

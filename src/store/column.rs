@@ -22,12 +22,13 @@ pub(super) fn texts_or_null<'a>(values: impl Iterator<Item = Option<&'a str>>) -
     values.map(|value| value.map(text::clean)).collect()
 }
 
-/// A column of lists, each as one text for `string_to_array`; empty ones become empty arrays.
+/// A column of lists, each as one text for `string_to_array`; empty ones become empty arrays, and an empty item, which
+/// alone would look like no item, is left out.
 pub(super) fn lists<'a>(values: impl Iterator<Item = &'a [String]>) -> Vec<String> {
     values
         .map(|list| {
             let items = list.iter().map(|item| text::clean(item).replace(SEPARATOR, " "));
-            items.collect::<Vec<_>>().join(SEPARATOR)
+            items.filter(|item| !item.is_empty()).collect::<Vec<_>>().join(SEPARATOR)
         })
         .collect()
 }
@@ -77,6 +78,7 @@ mod tests {
         assert_eq!(texts([dirty.as_str()].into_iter()), ["ab"]);
         assert_eq!(texts_or_null([Some(dirty.as_str()), None].into_iter()), [Some("ab".into()), None]);
         assert_eq!(lists([[dirty.clone(), "c\nd".to_owned()].as_slice(), &[]].into_iter()), ["ab\nc d", ""]);
+        assert_eq!(lists([["\0".to_owned(), "c".to_owned()].as_slice()].into_iter()), ["c"]);
         assert_eq!(json(people(&[address])), r#"[{"name":"ab","address":"ab"}]"#);
         assert_eq!(json(Headers(&[(dirty.clone(), dirty)])), r#"[["ab","ab"]]"#);
     }
