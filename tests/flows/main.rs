@@ -11,6 +11,7 @@ mod cuts;
 mod database;
 mod doubt;
 mod intake;
+mod poison;
 mod process;
 mod support;
 mod walk;
