@@ -24,7 +24,7 @@ use crate::mailbox;
 use crate::ops;
 use crate::ops::{Heart, Heartbeats, Metrics, Names, Ops};
 use crate::retry::{Policy, Retry};
-use crate::store::{LEASE, Store};
+use crate::store::{LEASE, Listener, Store};
 use crate::text;
 use crate::webhook::Sender;
 use worker::Worker;
@@ -190,7 +190,8 @@ fn spawn_deliveries(
         loops.spawn(deliver(store.clone(), sender, Arc::clone(config), wake, stop.clone(), heart));
     }
     if !wakes.is_empty() {
-        loops.spawn(wake_on_notify(store.clone(), wakes, stop.clone()));
+        let listener = store.listen(config.delivery.poll_interval);
+        loops.spawn(wake_on_notify(listener, wakes, stop.clone()));
     }
     Ok(())
 }
@@ -225,8 +226,7 @@ async fn deliver(
 }
 
 /// Passes PostgreSQL's notifications on to the delivery loops. Without them deliveries are only polled for.
-async fn wake_on_notify(store: Store, wakes: Vec<Arc<Notify>>, stop: CancellationToken) {
-    let mut listener = store.listen();
+async fn wake_on_notify(mut listener: Listener, wakes: Vec<Arc<Notify>>, stop: CancellationToken) {
     let mut retry = Retry::new(PAUSE);
     while let Some(heard) = stop.run_until_cancelled(listener.wait()).await {
         match heard {

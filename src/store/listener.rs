@@ -3,24 +3,34 @@
 //! Only ever a wake-up. A notification can be missed (while the connection is lost, or behind a pooler that
 //! does not pass them on), so whoever waits here also looks by the clock.
 
-use sqlx::postgres::{PgListener, PgPool};
+use std::time::Duration;
 
+use sqlx::postgres::{PgConnectOptions, PgListener, PgPoolOptions};
+use tokio::time::timeout;
+
+use crate::store;
 use crate::store::{Error, Store};
 
 /// Notified by the commit that stores deliveries.
 pub(super) const CHANNEL: &str = "postroom_deliveries";
 
-/// Hears of new deliveries. Takes a connection out of the pool for as long as it lives.
+/// Hears of new deliveries, over a connection of its own.
+///
+/// Not one of the pool's: a listener that is dropped waits for its connection's answer before it gives it back, and
+/// one that has fallen silent would keep its place.
 pub struct Listener {
-    pool: PgPool,
+    options: PgConnectOptions,
+    patience: Duration,
     /// None until the first wait, and after an error.
     connected: Option<PgListener>,
 }
 
 impl Store {
-    /// A listener that connects when it is first waited on.
-    pub fn listen(&self) -> Listener {
-        Listener { pool: self.pool.clone(), connected: None }
+    /// A listener that connects when it is first waited on. When it has heard nothing for `patience`, it looks
+    /// whether its connection is still there.
+    pub fn listen(&self, patience: Duration) -> Listener {
+        let options = PgConnectOptions::clone(&self.pool.connect_options());
+        Listener { options, patience, connected: None }
     }
 }
 
@@ -32,21 +42,38 @@ impl Listener {
     /// When there is no connection. The next call makes one; pause before it.
     pub async fn wait(&mut self) -> Result<(), Error> {
         let Some(listener) = &mut self.connected else {
-            let mut listener = PgListener::connect_with(&self.pool).await?;
-            listener.listen(CHANNEL).await?;
-            self.connected = Some(listener);
+            let connected = timeout(store::ACQUIRE_TIMEOUT, connect(&self.options)).await;
+            self.connected = Some(connected.unwrap_or_else(|_| Err(store::silent()))?);
             return Ok(());
         };
-        match listener.try_recv().await {
-            // Or None: the connection was lost and made again.
-            Ok(_) => Ok(()),
-            Err(error) => {
-                // Not every lost connection is let go by PgListener itself.
-                self.connected = None;
-                Err(error.into())
+        let ended = loop {
+            match timeout(self.patience, listener.try_recv()).await {
+                // Or None: the connection was lost and made again.
+                Ok(Ok(_)) => return Ok(()),
+                Ok(Err(error)) => break error,
+                // Nothing to hear, or nobody there. No error tells of a connection that a firewall has forgotten.
+                Err(_) => {
+                    let asked = timeout(store::SIGN_OF_LIFE, sqlx::query("SELECT 1").execute(&mut *listener));
+                    match asked.await {
+                        Ok(Ok(_)) => {}
+                        Ok(Err(error)) => break error,
+                        Err(_) => break store::silent(),
+                    }
+                }
             }
-        }
+        };
+        // Not every lost connection is let go by PgListener itself.
+        self.connected = None;
+        Err(ended.into())
     }
+}
+
+async fn connect(options: &PgConnectOptions) -> Result<PgListener, sqlx::Error> {
+    // A new pool each time: in the old one the lost connection may have the only place.
+    let pool = PgPoolOptions::new().max_connections(1).max_lifetime(None).idle_timeout(None);
+    let mut listener = PgListener::connect_with(&pool.connect_lazy_with(options.clone())).await?;
+    listener.listen(CHANNEL).await?;
+    Ok(listener)
 }
 
 // By hand: PgListener holds the connection's settings, and they hold the password.

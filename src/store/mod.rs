@@ -19,9 +19,9 @@ mod tickets;
 use std::time::Duration;
 
 use secrecy::ExposeSecret;
-use sqlx::postgres::{PgConnectOptions, PgPool, PgPoolOptions};
+use sqlx::postgres::{PgConnectOptions, PgConnection, PgPool, PgPoolOptions};
 use sqlx::{ConnectOptions, Connection};
-use tokio::time::Instant;
+use tokio::time::{Instant, timeout};
 use tracing::warn;
 
 use crate::config;
@@ -47,8 +47,15 @@ const OLDEST_SERVER: i32 = 140_000;
 /// Pauses between the looks for a database that is still starting.
 const START_UP: Policy = Policy { initial: Duration::from_millis(200), max: Duration::from_secs(5) };
 
+/// How long a free connection, or a new one, is waited for.
+const ACQUIRE_TIMEOUT: Duration = Duration::from_secs(10);
+
 /// No statement of ours takes a fraction of this; one that does hangs.
 const STATEMENT_TIMEOUT: &str = "60s";
+
+/// A database that is there says so within this. One that a firewall has cut off without a word says nothing, and
+/// TCP would wait for it for a quarter of an hour.
+const SIGN_OF_LIFE: Duration = Duration::from_secs(3);
 
 /// A pool of connections to the store. Cheap to clone.
 #[derive(Debug, Clone)]
@@ -152,8 +159,14 @@ impl Store {
             .log_statements(tracing::log::LevelFilter::Off)
             .log_slow_statements(tracing::log::LevelFilter::Warn, Duration::from_secs(5));
         let pool = PgPoolOptions::new()
-            .max_connections(database.max_connections)
-            .acquire_timeout(Duration::from_secs(10))
+            // One is the listener's own.
+            .max_connections(database.max_connections.saturating_sub(1).max(1))
+            .acquire_timeout(ACQUIRE_TIMEOUT)
+            // In place of sqlx's own look, which has no deadline: a connection that is dead uses up the time for
+            // finding one, or, given back in the middle of a statement, its place in the pool for good.
+            .test_before_acquire(false)
+            .before_acquire(|connection, _| Box::pin(sign_of_life(connection)))
+            .after_release(|connection, _| Box::pin(sign_of_life(connection)))
             .connect_lazy_with(options);
         let deadline = Instant::now() + database.connect_timeout;
         let mut retry = Retry::new(START_UP);
@@ -211,6 +224,17 @@ impl Store {
     pub async fn close(&self) {
         self.pool.close().await;
     }
+}
+
+/// Waits for what is still to come over a connection, and for a sign that it lives.
+async fn sign_of_life(connection: &mut PgConnection) -> Result<bool, sqlx::Error> {
+    timeout(SIGN_OF_LIFE, connection.ping()).await.unwrap_or_else(|_| Err(silent()))?;
+    Ok(true)
+}
+
+/// What the end of a deadline of ours is.
+fn silent() -> sqlx::Error {
+    sqlx::Error::Io(std::io::ErrorKind::TimedOut.into())
 }
 
 /// Whether connecting again is useless: the server is there and says no.

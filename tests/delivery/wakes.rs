@@ -22,7 +22,7 @@ async fn notify(world: &World) {
 #[tokio::test]
 async fn a_notification_is_heard_also_after_the_connection_was_lost() {
     let world = World::start().await;
-    let mut listener = world.store.listen();
+    let mut listener = world.store.listen(LIMIT);
     heard(&mut listener).await;
 
     notify(&world).await;

@@ -4,8 +4,11 @@
 use std::time::Duration;
 
 use anyhow::ensure;
-use devstack::{CommitFault, Durability, Options, Postgres, Worker, poll};
+use devstack::{CommitFault, Durability, Options, Postgres, TcpProxy, Worker, poll};
+use postroom::store::Store;
 use postroom::{intake, store};
+use sqlx::{Connection, PgConnection};
+use tokio::time::timeout;
 
 use crate::support::{
     Intake, LIMIT, MESSAGES, MOVE, Site, assert_promise, mails, run, start, wait_for_promise, wait_for_rows,
@@ -270,6 +273,63 @@ async fn a_lost_notification_delays_a_delivery_and_loses_none() {
 
     wait_for_promise(&site, 20).await;
     wait_for_rows(&site, listening, 1).await;
+}
+
+/// A store with one connection for everything but listening, behind a proxy.
+async fn narrow_store() -> (Site, TcpProxy, Store) {
+    let mut site = Site::new().await;
+    let proxy = site.database.proxy().await.unwrap();
+    site.database_url = site.database.url_through(&proxy);
+    let mut config = site.config(MOVE, "");
+    config.database.max_connections = 2;
+    let store = Store::connect(&config.database).await.unwrap();
+    store.migrate().await.unwrap();
+    store.standing("support").await.unwrap();
+    (site, proxy, store)
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn an_idle_connection_that_died_without_a_word_is_replaced() {
+    let (_site, proxy, store) = narrow_store().await;
+
+    proxy.forget();
+
+    store.standing("support").await.unwrap();
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_connection_that_died_in_the_middle_of_a_statement_is_replaced() {
+    let (site, proxy, store) = narrow_store().await;
+    let mut lock = PgConnection::connect(site.database.url()).await.unwrap();
+    sqlx::raw_sql("BEGIN; LOCK TABLE ledger").execute(&mut lock).await.unwrap();
+    let waiting = "SELECT count(*) FROM pg_stat_activity
+                   WHERE datname = current_database() AND wait_event_type = 'Lock'";
+
+    tokio::select! {
+        answer = store.standing("support") => panic!("it was to wait: {answer:?}"),
+        () = wait_for_rows(&site, waiting, 1) => {}
+    }
+    proxy.forget();
+    lock.close().await.unwrap();
+
+    store.standing("support").await.unwrap();
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_listener_whose_connection_died_without_a_word_makes_another() {
+    let (site, proxy, store) = narrow_store().await;
+    let mut listener = store.listen(Duration::from_millis(50));
+    listener.wait().await.unwrap();
+
+    proxy.forget();
+    let silent = timeout(LIMIT, listener.wait()).await.unwrap();
+    assert!(matches!(silent, Err(store::Error::Database(_))), "{silent:?}");
+    // What came meanwhile was missed, so a new connection is news in itself.
+    timeout(LIMIT, listener.wait()).await.unwrap().unwrap();
+
+    let (heard, _) =
+        tokio::join!(timeout(LIMIT, listener.wait()), site.database.rows("NOTIFY postroom_deliveries"));
+    heard.unwrap().unwrap();
 }
 
 /// Makes PostgreSQL cancel, as its time limit does, each statement that stores as many messages as `when` says.

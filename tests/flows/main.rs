@@ -15,3 +15,4 @@ mod poison;
 mod process;
 mod support;
 mod walk;
+mod workers;

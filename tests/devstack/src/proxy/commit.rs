@@ -1,6 +1,6 @@
 //! Trouble at the one moment when a client of PostgreSQL can't know what it has done: the COMMIT.
 
-use std::sync::{Mutex, PoisonError};
+use std::sync::{Mutex, MutexGuard, PoisonError};
 
 /// COMMIT as a message of the simple query protocol, which is how sqlx sends it.
 const QUERY: &[u8] = b"Q\x00\x00\x00\x0bCOMMIT\x00";
@@ -17,30 +17,56 @@ pub enum CommitFault {
     Unanswered,
     /// It is held, in an open transaction, until [`pass`](super::TcpProxy::pass).
     Stalled,
+    /// It is committed, and the client hears nothing more until [`pass`](super::TcpProxy::pass).
+    AnswerStalled,
 }
 
-/// A fault that waits for its COMMIT, counted over all connections.
+/// A fault that waits for its COMMIT.
 #[derive(Debug, Default)]
-pub(super) struct Ambush(Mutex<Option<(usize, CommitFault)>>);
+pub(super) struct Ambush(Mutex<Option<Wait>>);
+
+#[derive(Debug)]
+struct Wait {
+    fault: CommitFault,
+    /// Which one, counted from 1 over all connections.
+    nth: usize,
+    /// What the transaction must have said.
+    statement: &'static str,
+}
+
+/// What one connection has said since its last COMMIT, as far as it matters.
+#[derive(Debug, Default)]
+pub(super) struct Transaction {
+    meant: bool,
+}
 
 impl Ambush {
-    /// Waits for the `nth` COMMIT from now, counted from 1.
-    pub(super) fn set(&self, nth: usize, fault: CommitFault) {
-        *self.0.lock().unwrap_or_else(PoisonError::into_inner) = Some((nth, fault));
+    pub(super) fn set(&self, nth: usize, statement: &'static str, fault: CommitFault) {
+        *self.lock() = Some(Wait { fault, nth, statement });
+    }
+
+    pub(super) fn lift(&self) {
+        *self.lock() = None;
     }
 
     /// The fault to be done here and now, if a client's bytes hold the awaited COMMIT, and where that begins.
-    pub(super) fn strike(&self, bytes: &[u8]) -> Option<(usize, CommitFault)> {
+    pub(super) fn strike(&self, bytes: &[u8], transaction: &mut Transaction) -> Option<(usize, CommitFault)> {
+        let mut waiting = self.lock();
+        let wait = waiting.as_mut()?;
+        transaction.meant |= wait.statement.is_empty() || find(bytes, wait.statement.as_bytes()).is_some();
         let at = find(bytes, QUERY)?;
-        let mut waiting = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        let (nth, fault) = waiting.as_mut()?;
-        *nth = nth.saturating_sub(1);
-        if *nth > 0 {
+        if !std::mem::take(&mut transaction.meant) {
             return None;
         }
-        let fault = *fault;
-        *waiting = None;
-        Some((at, fault))
+        wait.nth = wait.nth.saturating_sub(1);
+        if wait.nth > 0 {
+            return None;
+        }
+        waiting.take().map(|wait| (at, wait.fault))
+    }
+
+    fn lock(&self) -> MutexGuard<'_, Option<Wait>> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 

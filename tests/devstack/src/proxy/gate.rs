@@ -30,17 +30,19 @@ struct Shared {
     valve: Valve,
     refusing: AtomicBool,
     taken: AtomicUsize,
-    /// Counts the cuts that a test asked for; the last one with or without a goodbye.
+    /// Counts the ends that a test put to all connections, and says how the last one came.
     cuts: watch::Sender<(u64, Goodbye)>,
 }
 
-/// How TCP ends.
+/// How a connection ends.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Goodbye {
     /// As if the program had closed the connection.
     Fin,
-    /// As if the machine had forgotten about it.
+    /// As if the other machine had forgotten about it.
     Reset,
+    /// As if something on the way had forgotten about it: nobody hears of the end.
+    Silence,
 }
 
 impl Gate {
@@ -84,6 +86,11 @@ impl Gate {
         self.end(Goodbye::Reset);
     }
 
+    /// Carries nothing more over the connections that there are, and keeps them open.
+    pub(super) fn forget(&self) {
+        self.end(Goodbye::Silence);
+    }
+
     fn end(&self, goodbye: Goodbye) {
         self.shared.cuts.send_modify(|(count, last)| (*count, *last) = (*count + 1, goodbye));
     }
@@ -120,12 +127,20 @@ async fn connection(
     mut cuts: watch::Receiver<(u64, Goodbye)>,
 ) {
     let _ = client.set_nodelay(true);
-    let cut = tokio::select! {
-        // A server that is away, or a side that breaks, ends the connection, and that is what the other side sees.
-        _ = relay.carry(&mut client, &shared.valve) => None,
-        Ok(()) = cuts.changed() => Some(cuts.borrow_and_update().1),
+    let mut carry = Box::pin(relay.carry(&mut client, &shared.valve));
+    let mut silent = false;
+    let goodbye = loop {
+        tokio::select! {
+            // A server that is away, or a side that breaks, ends the connection, and the other side sees that.
+            _ = &mut carry, if !silent => break Goodbye::Fin,
+            Ok(()) = cuts.changed() => match cuts.borrow_and_update().1 {
+                Goodbye::Silence => silent = true,
+                goodbye => break goodbye,
+            },
+        }
     };
-    if cut == Some(Goodbye::Reset) {
+    drop(carry);
+    if goodbye == Goodbye::Reset {
         let _ = client.set_zero_linger();
     }
 }

@@ -1,8 +1,7 @@
 //! A proxy that understands nothing of what passes, but for a COMMIT.
 
 use std::path::PathBuf;
-use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use anyhow::Result;
@@ -10,7 +9,7 @@ use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, split};
 use tokio::net::{TcpStream, UnixStream};
 
 use super::commit;
-use super::commit::{Ambush, CommitFault};
+use super::commit::{Ambush, CommitFault, Transaction};
 use super::gate::{Gate, Relay};
 use super::valve::{Direction, End, Valve};
 
@@ -64,6 +63,7 @@ impl TcpProxy {
 
     /// Lets everything pass again: ends stalls, delays, refusals and what was to come.
     pub fn pass(&self) {
+        self.line.ambush.lift();
         self.gate.refuse(false);
         self.gate.valve().pass();
     }
@@ -76,6 +76,12 @@ impl TcpProxy {
     /// Resets all connections now.
     pub fn reset(&self) {
         self.gate.reset();
+    }
+
+    /// Carries nothing more over the connections that there are now, as a firewall does that has forgotten them.
+    /// Nobody is told, and new connections pass.
+    pub fn forget(&self) {
+        self.gate.forget();
     }
 
     /// Resets every new connection at once.
@@ -100,7 +106,13 @@ impl TcpProxy {
 
     /// Makes trouble at the `nth` COMMIT from now, counted from 1 over all connections to PostgreSQL.
     pub fn at_commit(&self, nth: usize, fault: CommitFault) {
-        self.line.ambush.set(nth, fault);
+        self.line.ambush.set(nth, "", fault);
+    }
+
+    /// Makes trouble at the next COMMIT of a transaction in which the client said `statement`, or the beginning of
+    /// it. A client that prepares statements says each only once on a connection.
+    pub fn at_commit_of(&self, statement: &'static str, fault: CommitFault) {
+        self.line.ambush.set(1, statement, fault);
     }
 
     /// How many faults that were to come have come: cuts after bytes, trouble at a COMMIT.
@@ -137,39 +149,40 @@ impl Line {
         let (from_client, to_client) = client.split();
         let (from_server, to_server) = split(server);
         // Set between a COMMIT and its answer, if that is the moment.
-        let unanswered = AtomicBool::new(false);
+        let answer = Mutex::new(None);
         tokio::select! {
-            end = self.to_server(from_client, to_server, valve, &unanswered) => end,
-            end = to_client_of(from_server, to_client, valve, &unanswered) => end,
+            end = self.ask(from_client, to_server, valve, &answer) => end,
+            end = reply(from_server, to_client, valve, &answer) => end,
         }
     }
 
-    async fn to_server(
+    async fn ask(
         &self,
         mut client: impl AsyncRead + Unpin,
         mut server: impl AsyncWrite + Unpin,
         valve: &Valve,
-        unanswered: &AtomicBool,
+        answer: &Mutex<Option<CommitFault>>,
     ) -> Result<End> {
         let mut buffer = vec![0; CHUNK];
+        let mut transaction = Transaction::default();
         loop {
             let length = client.read(&mut buffer).await?;
             let bytes = buffer.get(..length).unwrap_or_default();
             if bytes.is_empty() {
                 return Ok(End::Closed);
             }
-            match self.ambush.strike(bytes) {
+            match self.ambush.strike(bytes, &mut transaction) {
                 Some((at, CommitFault::Lost)) => {
                     let before = bytes.get(..at).unwrap_or_default();
                     valve.write(Direction::ToServer, before, &mut server).await?;
                     valve.strike();
                     return Ok(End::Cut);
                 }
-                Some((_, CommitFault::Unanswered)) => unanswered.store(true, Ordering::Relaxed),
                 Some((_, CommitFault::Stalled)) => {
                     valve.stall(Direction::ToServer);
                     valve.strike();
                 }
+                Some((_, fault)) => *lock(answer) = Some(fault),
                 None => {}
             }
             if let Some(end) = valve.write(Direction::ToServer, bytes, &mut server).await? {
@@ -179,11 +192,11 @@ impl Line {
     }
 }
 
-async fn to_client_of(
+async fn reply(
     mut server: impl AsyncRead + Unpin,
     mut client: impl AsyncWrite + Unpin,
     valve: &Valve,
-    unanswered: &AtomicBool,
+    answer: &Mutex<Option<CommitFault>>,
 ) -> Result<End> {
     let mut buffer = vec![0; CHUNK];
     loop {
@@ -192,12 +205,22 @@ async fn to_client_of(
         if bytes.is_empty() {
             return Ok(End::Closed);
         }
-        if unanswered.load(Ordering::Relaxed) && commit::is_done(bytes) {
+        let fault = if commit::is_done(bytes) { lock(answer).take() } else { None };
+        if fault == Some(CommitFault::AnswerStalled) {
+            valve.stall(Direction::ToClient);
+        }
+        if fault.is_some() {
             valve.strike();
+        }
+        if fault == Some(CommitFault::Unanswered) {
             return Ok(End::Cut);
         }
         if let Some(end) = valve.write(Direction::ToClient, bytes, &mut client).await? {
             return Ok(end);
         }
     }
+}
+
+fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }
