@@ -181,7 +181,7 @@ async fn attempt(
 /// What follows from an attempt for the delivery, and what it says of the webhook.
 fn judge(claim: &Claim, outcome: &Outcome) -> (Fate, Health) {
     let jitter = schedule::jitter(&claim.event_id, claim.attempt);
-    let fate = match schedule::next(outcome, claim.attempt, jitter) {
+    let fate = match schedule::next(outcome, claim.counted_attempt, jitter) {
         Next::Delivered => Fate::Delivered,
         Next::Again(after) => Fate::Retry { after },
         Next::Dead => Fate::Dead,

@@ -3,7 +3,8 @@
 //! Workers share each webhook's deliveries without knowing of each other:
 //!
 //! - A claim gives a lease and a new attempt number. A worker that was away for longer than its lease finds
-//!   its delivery taken over, and what it wants to write is refused.
+//!   its delivery taken over, and what it wants to write is refused. So attempt numbers never start anew, not
+//!   even when an operator has a dead delivery retried: `forgiven_attempts` says which ones the schedule forgets.
 //! - Of one ticket and webhook, only the oldest pending delivery can be claimed, even while it waits for its
 //!   next attempt. A dead one blocks nothing. The order is that of `deliveries.id`; intake stores one ticket's
 //!   events under one lease, so ids grow in the order of commits.
@@ -42,8 +43,11 @@ macro_rules! claimable {
 pub struct Claim {
     /// The event's id, the same in every attempt.
     pub event_id: String,
-    /// Which attempt this is, from 1.
+    /// Which attempt this is, from 1. No two claims of a delivery that were attempted have the same.
     pub attempt: i32,
+    /// Which attempt this is since the delivery was stored or last retried by an operator, from 1: the schedule
+    /// goes by it.
+    pub counted_attempt: i32,
     /// The request body, as it was stored with the message.
     pub body: String,
     /// How many attempts in a row had failed at this webhook when this one was claimed.
@@ -99,7 +103,7 @@ pub enum Health {
 pub enum Finished {
     /// It was, and what came of it is stored.
     Ours,
-    /// Its lease had ended and another attempt was begun, or finished; nothing was stored.
+    /// Its lease had ended and another attempt was begun, or the claim was finished before; nothing was stored.
     TakenOver,
 }
 
@@ -148,10 +152,11 @@ impl Store {
                  SET attempt = d.attempt + 1, lease_until = now() + make_interval(secs => $3)
                  FROM due
                  WHERE d.id = due.id
-                 RETURNING d.id, d.event_id, d.attempt, d.body, d.next_attempt_at
+                 RETURNING d.id, d.event_id, d.attempt, d.attempt - d.forgiven_attempts AS counted_attempt, d.body,
+                           d.next_attempt_at
              )
              -- RETURNING keeps no order.
-             SELECT id, event_id, attempt, body FROM claimed ORDER BY next_attempt_at, id"
+             SELECT id, event_id, attempt, counted_attempt, body FROM claimed ORDER BY next_attempt_at, id"
         ))
         .bind(webhook)
         .bind(i64::try_from(limit).unwrap_or(i64::MAX))
@@ -176,7 +181,8 @@ impl Store {
                     id: row.try_get(0)?,
                     event_id: row.try_get(1)?,
                     attempt: row.try_get(2)?,
-                    body: row.try_get(3)?,
+                    counted_attempt: row.try_get(3)?,
+                    body: row.try_get(4)?,
                     failures,
                 })
             })
@@ -204,7 +210,8 @@ impl Store {
                  SET status = $3, lease_until = NULL, last_status = $5, last_error = $6,
                      next_attempt_at = COALESCE(now() + make_interval(secs => $4), next_attempt_at),
                      finished_at = CASE WHEN $3 = 'pending' THEN NULL ELSE now() END
-                 WHERE id = $1 AND attempt = $2 AND status = 'pending'
+                 -- A claim is finished once: without its lease, this delivery has been retried since.
+                 WHERE id = $1 AND attempt = $2 AND status = 'pending' AND lease_until IS NOT NULL
                  RETURNING webhook
              ), noted AS (
                  UPDATE webhooks w
@@ -251,6 +258,7 @@ impl Store {
                  SET attempt = d.attempt - 1, lease_until = NULL
                  FROM unnest($1::bigint[], $2::integer[]) AS ours (id, attempt)
                  WHERE d.id = ours.id AND d.attempt = ours.attempt AND d.status = 'pending'
+                   AND d.lease_until IS NOT NULL
                  RETURNING d.webhook
              )
              UPDATE webhooks SET paused_until = NULL

@@ -34,7 +34,7 @@ pub use in_hand::Hand;
 pub use lease::{LEASE, Lease};
 pub use ledger::{Due, Folder, Standing, Unsettled};
 pub use listener::Listener;
-pub use outbox::{DeliveryLine, DeliveryStatus};
+pub use outbox::{DeliveryLine, DeliveryStatus, NotRetried, Retried};
 pub use record::{Entry, Known, NewMessage};
 pub use source::Source;
 pub use tickets::{MessageLine, TicketLine};

@@ -41,8 +41,8 @@ pub enum Next {
     Dead,
 }
 
-/// Decides what follows from `attempt` (counted from 1) of a delivery. A Retry-After lengthens the pause and
-/// never shortens it. `jitter` is from 0 to 1; see [`jitter`].
+/// Decides what follows from `attempt` (counted from 1, and anew after a retry by an operator) of a delivery. A
+/// Retry-After lengthens the pause and never shortens it. `jitter` is from 0 to 1; see [`jitter`].
 pub fn next(outcome: &Outcome, attempt: i32, jitter: f64) -> Next {
     match *outcome {
         Outcome::Delivered { .. } => Next::Delivered,

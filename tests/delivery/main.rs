@@ -9,5 +9,6 @@
 mod claims;
 mod flow;
 mod requests;
+mod retry;
 mod wakes;
 mod world;
