@@ -18,7 +18,7 @@ use crate::webhook::{Outcome, Request, Sender};
 
 pub(super) async fn run(config: &Config) -> anyhow::Result<Ending> {
     let mut findings = Findings::default();
-    check_database(&config.database, &mut findings).await?;
+    check_database(config, &mut findings).await?;
     for mailbox in &config.mailboxes {
         check_mailbox(mailbox, &mut findings).await?;
     }
@@ -51,9 +51,9 @@ impl Findings {
     }
 }
 
-async fn check_database(database: &config::Database, findings: &mut Findings) -> anyhow::Result<()> {
+async fn check_database(config: &Config, findings: &mut Findings) -> anyhow::Result<()> {
     let what = "database";
-    let store = match Store::connect(&hasty(database)).await {
+    let store = match Store::connect(&hasty(&config.database)).await {
         Ok(store) => store,
         Err(error) => {
             let cure = "Check `url` in [database]: host, port, user, password and database name; and that PostgreSQL runs and lets this machine in.";
@@ -61,7 +61,10 @@ async fn check_database(database: &config::Database, findings: &mut Findings) ->
         }
     };
     match store.pending_migrations().await {
-        Ok(0) => good(what, "connected, schema up to date"),
+        Ok(0) => {
+            good(what, "connected, schema up to date")?;
+            check_deliveries(config, &store, findings).await
+        }
         Ok(count) => findings.bad(
             what,
             format!("connected, {count} migrations are missing"),
@@ -73,6 +76,46 @@ async fn check_database(database: &config::Database, findings: &mut Findings) ->
             "The user needs rights on the schema: GRANT ALL ON SCHEMA public, or make it the database's owner.",
         ),
     }
+}
+
+/// What is to be delivered, and will not be before somebody does something. Dead deliveries are for
+/// `deliveries list` and the metrics: the helpdesk may well have refused them for good.
+async fn check_deliveries(config: &Config, store: &Store, findings: &mut Findings) -> anyhow::Result<()> {
+    let what = "deliveries";
+    let gauges = match store.gauges().await {
+        Ok(gauges) => gauges,
+        Err(error) => {
+            return findings.bad(
+                what,
+                text::chain(&error),
+                "PostgreSQL is overloaded, or the user lacks rights.",
+            );
+        }
+    };
+    for (name, webhook) in gauges.webhooks {
+        let pending = match webhook.pending {
+            1 => "1 delivery waits".to_owned(),
+            count => format!("{count} deliveries wait"),
+        };
+        if config.webhooks.iter().all(|configured| configured.name != name) {
+            if webhook.pending > 0 {
+                findings.bad(
+                    what,
+                    format!("{pending} for webhook {name:?}, which is not configured"),
+                    "Configure it again under this name. If it is gone for good, give them up: README, \"What a helpdesk receives\".",
+                )?;
+            }
+        } else if webhook.switched_off {
+            findings.bad(
+                what,
+                format!("{pending} for webhook {name:?}, which is switched off, for it answered 410 Gone"),
+                &format!(
+                    "When it takes events again: `postroom deliveries retry --webhook {name}` switches it on."
+                ),
+            )?;
+        }
+    }
+    Ok(())
 }
 
 async fn check_mailbox(config: &config::Mailbox, findings: &mut Findings) -> anyhow::Result<()> {

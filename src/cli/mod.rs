@@ -66,7 +66,7 @@ enum Command {
     /// Look at messages that are kept in their mailbox on doubt, and have them tried again
     #[command(subcommand)]
     Held(held::Command),
-    /// Look at deliveries
+    /// Look at deliveries, and have dead ones tried again
     #[command(subcommand)]
     Deliveries(deliveries::Command),
 }
@@ -134,7 +134,7 @@ fn hasty(database: &settings::Database) -> settings::Database {
     settings::Database { connect_timeout: PATIENCE, ..database.clone() }
 }
 
-/// Opens the store for a command that only looks: it neither migrates nor waits long.
+/// Opens the store for a person's command: it neither migrates nor waits long.
 async fn open_store(config: &Config) -> anyhow::Result<Store> {
     let store = Store::connect(&hasty(&config.database)).await.context("opening the database")?;
     let pending = store.pending_migrations().await.context("looking for migrations")?;

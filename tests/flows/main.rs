@@ -9,6 +9,7 @@
 
 mod cuts;
 mod database;
+mod deliveries;
 mod doubt;
 mod intake;
 mod poison;

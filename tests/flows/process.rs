@@ -334,7 +334,8 @@ async fn an_operator_can_look_at_what_came_of_it() {
     let (code, _, err) = run(&config, &["tickets", "list"]).await;
     assert_eq!(code, Some(1));
     assert!(err.contains("postroom migrate"), "{err}");
-    assert_eq!(run(&config, &["migrate"]).await.1, "3 migrations applied.\n");
+    let migrations = std::fs::read_dir(concat!(env!("CARGO_MANIFEST_DIR"), "/migrations")).unwrap().count();
+    assert_eq!(run(&config, &["migrate"]).await.1, format!("{migrations} migrations applied.\n"));
     assert_eq!(run(&config, &["migrate"]).await.1, "The database is up to date.\n");
     let (code, out, _) = run(&config, &["check"]).await;
     assert_eq!((code, out.ends_with("All is well.\n")), (Some(0), true), "{out}");
