@@ -220,6 +220,7 @@ fn new_message<'a>(listed: Listed, mail: &'a mail::Mail, source: &'a Source, num
         source,
         filing,
         ticket,
+        degraded: None,
         event: Some(event),
     }))
 }
