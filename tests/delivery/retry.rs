@@ -87,7 +87,7 @@ async fn a_claim_from_before_a_retry_cannot_finish_the_one_after() {
     world.store.retry_all().await.unwrap();
     let delivered = Finish { fate: Fate::Delivered, health: Health::Works, status: Some(200), error: None };
     assert_eq!(world.store.finish(&late, &delivered).await.unwrap(), Finished::TakenOver);
-    world.store.release(&[late.clone()]).await.unwrap();
+    world.store.release(std::slice::from_ref(&late)).await.unwrap();
     assert_eq!(world.delivery("evt_1").await, "pending 1 422 answered 422", "nothing has changed");
 
     let claim = world.store.claim(HELPDESK, 1, LEASE).await.unwrap().remove(0);
@@ -166,7 +166,7 @@ async fn a_retry_of_one_webhook_leaves_the_others_dead() {
 #[tokio::test]
 async fn a_retry_wakes_whoever_delivers() {
     let world = World::start().await;
-    let mut listener = world.store.listen();
+    let mut listener = world.store.listen(LIMIT);
     let heard = async |listener: &mut postroom::store::Listener| {
         timeout(LIMIT, listener.wait()).await.expect("the listener hears of it").unwrap();
     };
