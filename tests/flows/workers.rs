@@ -27,7 +27,7 @@ async fn behind_proxies() -> (Site, ImapProxy, TcpProxy) {
 async fn another_does_the_work(site: &mut Site) {
     expire_leases(site).await;
     site.imap_port = site.dovecot.port();
-    site.database_url = site.database.url().to_owned();
+    site.database.url().clone_into(&mut site.database_url);
     let (code, out, err) = run(&site.config_file(MOVE, ""), &["drain"]).await;
     assert_eq!(code, Some(0), "{out}{err}");
 }

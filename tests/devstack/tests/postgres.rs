@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use anyhow::Result;
+use anyhow::{Context, Result};
 use devstack::{Durability, Postgres, poll};
 use sqlx::Connection;
 
@@ -57,6 +57,22 @@ async fn a_cluster_stops_with_clients_connected_and_starts_again() -> Result<()>
     postgres.start_again().await?;
 
     assert_eq!(database.value("SHOW fsync").await?, "on");
+    Ok(())
+}
+
+#[tokio::test]
+async fn a_table_on_a_full_disk_takes_nothing_until_there_is_room() -> Result<()> {
+    let database = Postgres::shared().await?.database().await?;
+    database.rows("CREATE TABLE full_up (n integer)").await?;
+
+    let full = database.fill_disk("full_up").await?;
+    let refused = database.rows("INSERT INTO full_up VALUES (1)").await.err().context("it has room")?;
+    let code = refused.downcast_ref::<sqlx::Error>().and_then(|error| error.as_database_error()?.code());
+    assert_eq!(code.as_deref(), Some("53100"), "{refused:#}");
+    full.free().await?;
+
+    database.rows("INSERT INTO full_up VALUES (2)").await?;
+    assert_eq!(database.rows("SELECT n FROM full_up").await?, [["2"]]);
     Ok(())
 }
 

@@ -143,6 +143,42 @@ async fn a_stalled_commit_is_made_when_it_passes() -> Result<()> {
     Ok(())
 }
 
+#[tokio::test]
+async fn a_commit_is_chosen_by_what_its_transaction_said() -> Result<()> {
+    let database = Postgres::shared().await?.database().await?;
+    let proxy = database.proxy().await?;
+    let mut client = client_of(&proxy, &database).await?;
+    proxy.at_commit_of("INSERT INTO deed", CommitFault::AnswerStalled);
+    let other = client.begin().await?;
+    timeout(LIMIT, other.commit()).await??;
+
+    let mut transaction = client.begin().await?;
+    sqlx::query("INSERT INTO deed VALUES (1)").execute(&mut *transaction).await?;
+    let (committed, seen) = tokio::join!(timeout(LIMIT, transaction.commit()), async {
+        proxy.wait_for_strikes(1, LIMIT).await?;
+        let seen = database.value("SELECT count(*) FROM deed").await?;
+        proxy.pass();
+        anyhow::Ok(seen)
+    });
+
+    committed??;
+    assert_eq!(seen?, "1", "it was committed before the client heard of it");
+    Ok(())
+}
+
+#[tokio::test]
+async fn connections_that_are_forgotten_stay_open_and_new_ones_pass() -> Result<()> {
+    let database = Postgres::shared().await?.database().await?;
+    let proxy = database.proxy().await?;
+    let mut client = client_of(&proxy, &database).await?;
+
+    proxy.forget();
+
+    assert!(timeout(MOMENT, client.ping()).await.is_err(), "neither an answer nor an end");
+    client_of(&proxy, &database).await?.ping().await?;
+    Ok(())
+}
+
 /// An IMAP client that trusts the authority of the server behind the proxy.
 struct Client(BufReader<TlsStream<TcpStream>>);
 

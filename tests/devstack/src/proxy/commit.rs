@@ -5,7 +5,7 @@ use std::sync::{Mutex, MutexGuard, PoisonError};
 /// COMMIT as a message of the simple query protocol, which is how sqlx sends it.
 const QUERY: &[u8] = b"Q\x00\x00\x00\x0bCOMMIT\x00";
 
-/// PostgreSQL's answer: CommandComplete.
+/// PostgreSQL's answer: `CommandComplete`.
 const COMPLETE: &[u8] = b"C\x00\x00\x00\x0bCOMMIT\x00";
 
 /// What happens at a COMMIT.

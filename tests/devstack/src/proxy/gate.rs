@@ -9,12 +9,12 @@ use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::watch;
 use tokio::task::{JoinHandle, JoinSet};
 
-use super::valve::{End, Valve};
+use super::valve::Valve;
 
 /// Carries bytes between a client and its server.
 pub(super) trait Relay: Send + Sync + 'static {
     /// Carries until either side, or the valve, ends it. Dropped, it leaves off in the middle.
-    fn carry(&self, client: &mut TcpStream, valve: &Valve) -> impl Future<Output = Result<End>> + Send;
+    fn carry(&self, client: &mut TcpStream, valve: &Valve) -> impl Future<Output = Result<()>> + Send;
 }
 
 /// An open port. It lives in the runtime that opened it; dropped, it closes the port and all connections.

@@ -11,7 +11,7 @@ use tokio::net::{TcpStream, UnixStream};
 use super::commit;
 use super::commit::{Ambush, CommitFault, Transaction};
 use super::gate::{Gate, Relay};
-use super::valve::{Direction, End, Valve};
+use super::valve::{Direction, Valve};
 
 const CHUNK: usize = 64 * 1024;
 
@@ -127,7 +127,7 @@ impl TcpProxy {
 }
 
 impl Relay for Line {
-    async fn carry(&self, client: &mut TcpStream, valve: &Valve) -> Result<End> {
+    async fn carry(&self, client: &mut TcpStream, valve: &Valve) -> Result<()> {
         match &self.server {
             Server::Port(port) => {
                 let server = TcpStream::connect(("127.0.0.1", *port)).await?;
@@ -145,14 +145,14 @@ impl Line {
         client: &mut TcpStream,
         server: impl AsyncRead + AsyncWrite + Send + Unpin,
         valve: &Valve,
-    ) -> Result<End> {
+    ) -> Result<()> {
         let (from_client, to_client) = client.split();
         let (from_server, to_server) = split(server);
         // Set between a COMMIT and its answer, if that is the moment.
         let answer = Mutex::new(None);
         tokio::select! {
-            end = self.ask(from_client, to_server, valve, &answer) => end,
-            end = reply(from_server, to_client, valve, &answer) => end,
+            ended = self.ask(from_client, to_server, valve, &answer) => ended,
+            ended = reply(from_server, to_client, valve, &answer) => ended,
         }
     }
 
@@ -162,21 +162,21 @@ impl Line {
         mut server: impl AsyncWrite + Unpin,
         valve: &Valve,
         answer: &Mutex<Option<CommitFault>>,
-    ) -> Result<End> {
+    ) -> Result<()> {
         let mut buffer = vec![0; CHUNK];
         let mut transaction = Transaction::default();
         loop {
             let length = client.read(&mut buffer).await?;
             let bytes = buffer.get(..length).unwrap_or_default();
             if bytes.is_empty() {
-                return Ok(End::Closed);
+                return Ok(());
             }
             match self.ambush.strike(bytes, &mut transaction) {
                 Some((at, CommitFault::Lost)) => {
                     let before = bytes.get(..at).unwrap_or_default();
-                    valve.write(Direction::ToServer, before, &mut server).await?;
+                    let _ = valve.write(Direction::ToServer, before, &mut server).await?;
                     valve.strike();
-                    return Ok(End::Cut);
+                    return Ok(());
                 }
                 Some((_, CommitFault::Stalled)) => {
                     valve.stall(Direction::ToServer);
@@ -185,8 +185,8 @@ impl Line {
                 Some((_, fault)) => *lock(answer) = Some(fault),
                 None => {}
             }
-            if let Some(end) = valve.write(Direction::ToServer, bytes, &mut server).await? {
-                return Ok(end);
+            if valve.write(Direction::ToServer, bytes, &mut server).await?.is_break() {
+                return Ok(());
             }
         }
     }
@@ -197,13 +197,13 @@ async fn reply(
     mut client: impl AsyncWrite + Unpin,
     valve: &Valve,
     answer: &Mutex<Option<CommitFault>>,
-) -> Result<End> {
+) -> Result<()> {
     let mut buffer = vec![0; CHUNK];
     loop {
         let length = server.read(&mut buffer).await?;
         let bytes = buffer.get(..length).unwrap_or_default();
         if bytes.is_empty() {
-            return Ok(End::Closed);
+            return Ok(());
         }
         let fault = if commit::is_done(bytes) { lock(answer).take() } else { None };
         if fault == Some(CommitFault::AnswerStalled) {
@@ -213,10 +213,10 @@ async fn reply(
             valve.strike();
         }
         if fault == Some(CommitFault::Unanswered) {
-            return Ok(End::Cut);
+            return Ok(());
         }
-        if let Some(end) = valve.write(Direction::ToClient, bytes, &mut client).await? {
-            return Ok(end);
+        if valve.write(Direction::ToClient, bytes, &mut client).await?.is_break() {
+            return Ok(());
         }
     }
 }

@@ -1,6 +1,7 @@
 //! What a test does to the bytes that pass: holds them, delays them, cuts after so many.
 
 use std::io;
+use std::ops::ControlFlow;
 use std::time::Duration;
 
 use anyhow::{Result, ensure};
@@ -17,15 +18,6 @@ pub enum Direction {
     ToServer,
     /// What the server says.
     ToClient,
-}
-
-/// How a connection came to its end.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum End {
-    /// One side closed it, or broke.
-    Closed,
-    /// A test wanted it so.
-    Cut,
 }
 
 /// The controls that all connections of a proxy share.
@@ -98,25 +90,25 @@ impl Valve {
         let _ = self.setting.subscribe().wait_for(|setting| !*setting.clone().stalled(direction)).await;
     }
 
-    /// Writes `bytes` to the far side, as they are let through.
+    /// Writes `bytes` to the far side, as they are let through. Breaks if the connection is to end there.
     pub(super) async fn write(
         &self,
         direction: Direction,
         bytes: &[u8],
         far: &mut (impl AsyncWrite + Unpin),
-    ) -> io::Result<Option<End>> {
+    ) -> io::Result<ControlFlow<()>> {
         let delay = self.setting.borrow().delay;
         if !delay.is_zero() {
             sleep(delay).await;
         }
         self.open(direction).await;
-        let (pass, end) = match self.count(direction, bytes.len()) {
-            Some(left) => (bytes.get(..left).unwrap_or_default(), Some(End::Cut)),
-            None => (bytes, None),
+        let (pass, flow) = match self.count(direction, bytes.len()) {
+            Some(left) => (bytes.get(..left).unwrap_or_default(), ControlFlow::Break(())),
+            None => (bytes, ControlFlow::Continue(())),
         };
         far.write_all(pass).await?;
         far.flush().await?;
-        Ok(end)
+        Ok(flow)
     }
 
     /// How many bytes may still pass, if the connection is to be cut among or after these.

@@ -3,6 +3,8 @@
 mod fault;
 mod wire;
 
+use std::ops::ControlFlow;
+use std::ops::ControlFlow::{Break, Continue};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -17,7 +19,7 @@ pub use self::fault::Fault;
 use self::fault::Script;
 use self::wire::{Piece, Wire};
 use super::gate::{Gate, Relay};
-use super::valve::{Direction, End, Valve};
+use super::valve::{Direction, Valve};
 use crate::dovecot::Dovecot;
 
 /// A port of 127.0.0.1, certified as Dovecot is, that leads to that Dovecot as long as a test lets it. Dropped, it
@@ -147,7 +149,7 @@ impl std::fmt::Debug for Line {
 }
 
 impl Relay for Line {
-    async fn carry(&self, client: &mut TcpStream, valve: &Valve) -> Result<End> {
+    async fn carry(&self, client: &mut TcpStream, valve: &Valve) -> Result<()> {
         let client = self.acceptor.accept(client).await?;
         let server = TcpStream::connect(("127.0.0.1", self.port)).await?;
         server.set_nodelay(true)?;
@@ -187,25 +189,25 @@ struct Trouble {
 }
 
 impl<C: AsyncRead + AsyncWrite, S: AsyncRead + AsyncWrite> Conversation<'_, C, S> {
-    async fn carry(mut self) -> Result<End> {
+    async fn carry(mut self) -> Result<()> {
         loop {
-            let end = tokio::select! {
+            let flow = tokio::select! {
                 said = self.client.next() => match said? {
                     Some(piece) => self.command(piece).await?,
-                    None => Some(End::Closed),
+                    None => Break(()),
                 },
                 said = self.server.next() => match said? {
                     Some(piece) => self.response(piece).await?,
-                    None => Some(End::Closed),
+                    None => Break(()),
                 },
             };
-            if let Some(end) = end {
-                return Ok(end);
+            if flow.is_break() {
+                return Ok(());
             }
         }
     }
 
-    async fn command(&mut self, piece: Piece) -> Result<Option<End>> {
+    async fn command(&mut self, piece: Piece) -> Result<ControlFlow<()>> {
         if let Piece::Start(line) = &piece {
             let line = String::from_utf8_lossy(line);
             let (tag, command) = line.trim_end().split_once(' ').unwrap_or(("", line.trim_end()));
@@ -217,8 +219,9 @@ impl<C: AsyncRead + AsyncWrite, S: AsyncRead + AsyncWrite> Conversation<'_, C, S
                     return self.tell_client(answer.as_bytes()).await;
                 }
                 Some(Fault::Stall) => {
-                    if let Some(end) = self.stalled().await? {
-                        return Ok(Some(end));
+                    let flow = self.stalled().await?;
+                    if flow.is_break() {
+                        return Ok(flow);
                     }
                 }
                 Some(fault) => {
@@ -230,7 +233,7 @@ impl<C: AsyncRead + AsyncWrite, S: AsyncRead + AsyncWrite> Conversation<'_, C, S
         Ok(self.valve.write(Direction::ToServer, piece.bytes(), &mut self.to_server).await?)
     }
 
-    async fn response(&mut self, piece: Piece) -> Result<Option<End>> {
+    async fn response(&mut self, piece: Piece) -> Result<ControlFlow<()>> {
         let piece = match piece {
             Piece::Start(line) => Piece::Start(self.line.script.censor(line)),
             other => other,
@@ -241,22 +244,22 @@ impl<C: AsyncRead + AsyncWrite, S: AsyncRead + AsyncWrite> Conversation<'_, C, S
         let ends = matches!(&piece, Piece::Start(line) if line.starts_with(tag.as_bytes()));
         let outcome = match (&mut fault, &piece) {
             (Fault::CutAnswer | Fault::CutBeforeEnd, _) if ends => return Ok(self.cut()),
-            (Fault::CutAnswer, _) => None,
+            (Fault::CutAnswer, _) => Continue(()),
             (Fault::CutInLiteral(left), Piece::Literal(bytes)) => {
                 let pass = bytes.len().min(*left);
                 *left -= pass;
-                let end = self.tell_client(bytes.get(..pass).unwrap_or_default()).await?;
+                let flow = self.tell_client(bytes.get(..pass).unwrap_or_default()).await?;
                 if *left == 0 {
                     return Ok(self.cut());
                 }
-                end
+                flow
             }
             (Fault::StallAnswer, _) => {
                 held.extend_from_slice(piece.bytes());
                 if !ends {
-                    None
-                } else if let Some(end) = self.stalled().await? {
-                    Some(end)
+                    Continue(())
+                } else if self.stalled().await?.is_break() {
+                    Break(())
                 } else {
                     self.tell_client(&held).await?
                 }
@@ -271,23 +274,23 @@ impl<C: AsyncRead + AsyncWrite, S: AsyncRead + AsyncWrite> Conversation<'_, C, S
         Ok(outcome)
     }
 
-    fn cut(&self) -> Option<End> {
+    fn cut(&self) -> ControlFlow<()> {
         self.valve.strike();
-        Some(End::Cut)
+        Break(())
     }
 
-    async fn tell_client(&mut self, bytes: &[u8]) -> Result<Option<End>> {
+    async fn tell_client(&mut self, bytes: &[u8]) -> Result<ControlFlow<()>> {
         Ok(self.valve.write(Direction::ToClient, bytes, &mut self.to_client).await?)
     }
 
     /// Waits for a release, or for the client to go.
-    async fn stalled(&mut self) -> Result<Option<End>> {
+    async fn stalled(&mut self) -> Result<ControlFlow<()>> {
         // Before the strike shows: a release that a test sends on seeing it counts.
         let mut releases = self.line.releases.subscribe();
         self.valve.strike();
         tokio::select! {
-            released = releases.changed() => released.map(|()| None).context("the proxy is gone"),
-            closed = self.client.closed() => closed.map(|()| Some(End::Closed)).context("the client broke off"),
+            changed = releases.changed() => changed.map(Continue).context("the proxy is gone"),
+            closed = self.client.closed() => closed.map(Break).context("the client broke off"),
         }
     }
 }
