@@ -6,7 +6,10 @@ use std::time::Duration;
 use devstack::{Direction, Fault, ImapProxy};
 use postroom::{intake, mailbox};
 
-use crate::support::{Intake, MESSAGES, MOVE, Site, assert_promise, mail, run};
+use crate::support::{
+    Intake, LIMIT, MESSAGES, MOVE, Site, assert_promise, mail, mails, run, start, wait_for_promise,
+    wait_for_rows,
+};
 
 /// A mailbox behind a proxy, emptied cycle by cycle.
 struct Field {
@@ -21,11 +24,7 @@ impl Field {
         let mut site = Site::new().await;
         let proxy = ImapProxy::to(&site.dovecot).await.unwrap();
         site.imap_port = proxy.port();
-        let mut intake = Intake::of(&site).await;
-        // The deadlines of a server that has fallen silent.
-        let mailbox = &mut intake.config.mailboxes[0];
-        let soon = Duration::from_millis(500);
-        (mailbox.connect_timeout, mailbox.command_timeout, mailbox.stall_timeout) = (soon, soon, soon);
+        let intake = Intake::of(&site).await;
         Self { site, proxy, intake, delivered: 0 }
     }
 
@@ -34,6 +33,12 @@ impl Field {
             self.site.account.deliver(&mail(&format!("m{number}"), "")).unwrap();
         }
         self.delivered += count;
+    }
+
+    /// How long a server may be silent.
+    fn wait_at_most(&mut self, limit: Duration) {
+        let mailbox = &mut self.intake.config.mailboxes[0];
+        (mailbox.connect_timeout, mailbox.command_timeout, mailbox.stall_timeout) = (limit, limit, limit);
     }
 
     /// A cycle with trouble in it. Whether the trouble came.
@@ -97,14 +102,14 @@ async fn what_the_server_says_may_be_cut_anywhere() {
     // No divisor of the lines' lengths, so that the cuts fall on all parts of them.
     let cuts = cut_everywhere(Direction::ToClient, 53).await;
 
-    assert!(cuts > 30, "{cuts} cuts");
+    assert!(cuts > 25, "{cuts} cuts");
 }
 
 #[tokio::test(flavor = "multi_thread")]
 async fn what_the_client_says_may_be_cut_anywhere() {
-    let cuts = cut_everywhere(Direction::ToServer, 7).await;
+    let cuts = cut_everywhere(Direction::ToServer, 9).await;
 
-    assert!(cuts > 25, "{cuts} cuts");
+    assert!(cuts > 20, "{cuts} cuts");
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -176,16 +181,23 @@ async fn silence_at_any_command_ends_and_loses_nothing() {
     let mut field = Field::new().await;
     field.deliver(2);
     field.intake.cycle().await.unwrap();
-    for (before, command) in
-        [(0, "LOGIN"), (0, "LIST"), (0, "SELECT"), (0, "UID FETCH"), (1, "UID FETCH"), (0, "UID MOVE")]
-    {
-        for fault in [Fault::Stall, Fault::StallAnswer] {
-            field.deliver(2);
-            field.proxy.after(before, command, fault.clone());
+    for (before, command, fault) in [
+        (0, "LOGIN", Fault::StallAnswer),
+        (0, "LIST", Fault::StallAnswer),
+        (0, "SELECT", Fault::StallAnswer),
+        (0, "UID FETCH", Fault::StallAnswer),
+        (1, "UID FETCH", Fault::Stall),
+        (1, "UID FETCH", Fault::StallAnswer),
+        (0, "UID MOVE", Fault::Stall),
+        (0, "UID MOVE", Fault::StallAnswer),
+    ] {
+        field.deliver(2);
+        field.proxy.after(before, command, fault.clone());
 
-            assert!(field.broken_cycle().await, "{command} {fault:?}");
-            field.recover(&format!("{command} {fault:?}")).await;
-        }
+        field.wait_at_most(Duration::from_millis(700));
+        assert!(field.broken_cycle().await, "{command} {fault:?}");
+        field.wait_at_most(LIMIT);
+        field.recover(&format!("{command} {fault:?}")).await;
     }
     field.assert_promise().await;
 }
@@ -201,7 +213,7 @@ async fn a_connection_that_is_refused_or_reset_is_made_again() {
 
     field.proxy.at("UID MOVE", Fault::StallAnswer);
     let (reset, ()) = tokio::join!(field.intake.cycle(), async {
-        field.proxy.wait_for_strikes(1, crate::support::LIMIT).await.unwrap();
+        field.proxy.wait_for_strikes(1, LIMIT).await.unwrap();
         field.proxy.reset();
     });
     assert!(matches!(&reset, Err(intake::Error::Mailbox(error)) if error.is_transient()), "{reset:?}");
@@ -242,4 +254,23 @@ async fn what_the_server_throws_in_does_not_confuse_a_cycle() {
     let refused = field.intake.cycle().await;
     assert!(matches!(refused, Err(intake::Error::Mailbox(mailbox::Error::Refused { .. }))), "{refused:?}");
     field.assert_promise().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_running_worker_connects_again_after_each_cut() {
+    let mut site = Site::new().await;
+    let proxy = ImapProxy::to(&site.dovecot).await.unwrap();
+    site.imap_port = proxy.port();
+    let config = site.config_file(MOVE, "[intake]\nbatch_messages = 5\nsettle_messages = 10");
+    site.account.deliver_many(mails(120)).unwrap();
+    proxy.after(3, "UID MOVE", Fault::CutAnswer);
+    let worker = start(&config, &["run"]);
+    proxy.wait_for_strikes(1, LIMIT).await.unwrap();
+
+    wait_for_rows(&site, MESSAGES, 60).await;
+    proxy.reset();
+
+    wait_for_promise(&site, 120).await;
+    assert!((2..=3).contains(&proxy.taken()), "{} connections", proxy.taken());
+    drop(worker);
 }

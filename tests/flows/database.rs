@@ -4,7 +4,7 @@
 use std::time::Duration;
 
 use anyhow::ensure;
-use devstack::{CommitFault, Durability, Options, Postgres, TcpProxy, Worker, poll};
+use devstack::{CommitFault, Direction, Durability, Options, Postgres, TcpProxy, Worker, poll};
 use postroom::store::Store;
 use postroom::{intake, store};
 use sqlx::{Connection, PgConnection};
@@ -235,6 +235,47 @@ async fn a_commit_whose_outcome_is_unknown_is_looked_up() {
     intake.store.release_lease(&intake.lease).await.unwrap();
     assert_eq!(run(&site.config_file(MOVE, ""), &["drain"]).await.0, Some(0));
     assert_promise(&site, total).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_conversation_with_the_database_may_be_cut_anywhere() {
+    let mut site = Site::new().await;
+    let proxy = site.database.proxy().await.unwrap();
+    site.database_url = site.database.url_through(&proxy);
+    let intake = Intake::of(&site).await;
+    let mut all = mails(400).into_iter();
+    let mut total = 0;
+    let mut cuts = 0;
+
+    for (direction, step) in [(Direction::ToServer, 701), (Direction::ToClient, 131)] {
+        for bytes in (0..).step_by(step) {
+            let before = proxy.strikes();
+            total += 2;
+            site.account.deliver_many(all.by_ref().take(2)).unwrap();
+            proxy.cut_after(direction, bytes);
+            // No error if the connection was only being looked at: then another one is made.
+            let broken = intake.cycle().await;
+            proxy.pass();
+            assert!(
+                matches!(broken, Ok(_) | Err(intake::Error::Store(store::Error::Database(_)))),
+                "{broken:?}"
+            );
+            assert_only_committed_mail_left(&site, total).await;
+            if proxy.strikes() == before {
+                break;
+            }
+            cuts += 1;
+            intake.cycle().await.unwrap();
+            assert_eq!(
+                site.account.count("Processed").unwrap(),
+                total,
+                "{direction:?} cut after {bytes} bytes"
+            );
+            assert_eq!(site.number(MESSAGES).await, i64::try_from(total).unwrap(), "{direction:?} {bytes}");
+        }
+    }
+    assert!(cuts > 20, "{cuts} cuts");
+    assert_eq!((intake.tally.duplicates.get(), intake.tally.held.get()), (0, 0));
 }
 
 #[tokio::test(flavor = "multi_thread")]
