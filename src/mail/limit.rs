@@ -64,6 +64,9 @@ pub(super) const HTML_ELEMENTS: usize = 100_000;
 /// Nodes the HTML parser may put elsewhere than where they stood. Each time it searches all siblings.
 pub(super) const HTML_MOVES: usize = 2_000;
 
+/// Bytes that may be searched for what to escape when HTML is written: about half a second's.
+pub(super) const HTML_ESCAPING: u64 = 20_000_000_000;
+
 /// Attributes one tag may have. The HTML parser compares each with all before it.
 pub(super) const HTML_ATTRIBUTES: usize = 256;
 
