@@ -39,3 +39,18 @@ pub mod app;
 pub mod cli;
 pub mod ops;
 pub mod telemetry;
+
+/// Private items that the targets in `fuzz/` reach.
+#[cfg(fuzzing)]
+pub mod fuzzing {
+    use std::time::SystemTime;
+
+    pub use crate::mailbox::fuzzing::{open, utf7_decode, utf7_encode};
+
+    use crate::webhook::Outcome;
+
+    /// Reads a webhook's answer.
+    pub fn read_answer(status: u16, retry_after: Option<&str>, now: SystemTime) -> Outcome {
+        crate::webhook::read_answer(status, retry_after, now)
+    }
+}

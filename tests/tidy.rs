@@ -76,7 +76,7 @@ fn client_crates_stay_in_their_port() {
 
 #[test]
 fn every_file_says_what_it_is_for() {
-    for root in ["src", "tests", "benches"] {
+    for root in ["src", "tests", "benches", "fuzz/src", "fuzz/fuzz_targets"] {
         for (path, text) in sources(root) {
             assert!(text.starts_with("//!"), "{}: begin with `//!`", path.display());
         }
@@ -105,7 +105,7 @@ fn tests_wait_for_conditions_and_not_for_time() {
 
 #[test]
 fn nothing_is_left_to_do() {
-    for root in ["src", "tests", "benches"] {
+    for root in ["src", "tests", "benches", "fuzz/src", "fuzz/fuzz_targets"] {
         for (path, text) in sources(root) {
             if path.ends_with("tidy.rs") {
                 continue;
@@ -119,7 +119,7 @@ fn nothing_is_left_to_do() {
 
 #[test]
 fn dependencies_are_lean_and_explained() {
-    for manifest in ["Cargo.toml", "tests/devstack/Cargo.toml"] {
+    for manifest in ["Cargo.toml", "tests/devstack/Cargo.toml", "fuzz/Cargo.toml"] {
         let text = fs::read_to_string(manifest).unwrap();
         let mut explained = false;
         let mut section = "";

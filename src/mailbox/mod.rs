@@ -28,6 +28,8 @@ mod settle;
 mod string;
 mod utf7;
 
+#[cfg(fuzzing)]
+pub(crate) mod fuzzing;
 #[cfg(test)]
 mod script;
 

@@ -11,5 +11,11 @@ pub mod schedule;
 mod send;
 mod sign;
 
+/// Reads an answer, for fuzz targets.
+#[cfg(fuzzing)]
+pub(crate) fn read_answer(status: u16, retry_after: Option<&str>, now: std::time::SystemTime) -> Outcome {
+    Outcome::of_answer(status, retry_after, now)
+}
+
 pub use answer::{Cause, Outcome};
 pub use send::{Error, Request, Sender};
