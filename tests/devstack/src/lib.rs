@@ -15,7 +15,8 @@
 //!
 //! - **Invariant**: a server dies with the process that started it, also when that is killed with SIGKILL, and
 //!   takes its folder along (`guard`).
-//! - **Invariant**: nothing waits without a limit, and nothing sleeps: [`poll::until`] is the only loop on a clock.
+//! - **Invariant**: nothing waits without a limit, and nothing sleeps: [`poll::until`] is the only loop on a clock,
+//!   but for a helpdesk's trickle ([`Answer::trickle`]), which ends with its client.
 
 mod folder;
 mod guard;

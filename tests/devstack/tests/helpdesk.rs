@@ -115,6 +115,71 @@ async fn an_endless_body_goes_on_until_the_client_leaves() -> Result<()> {
 }
 
 #[tokio::test]
+async fn a_head_and_what_announces_it_can_be_endless() -> Result<()> {
+    let helpdesk = Helpdesk::start().await?;
+    for (answer, end) in [(Answer::endless_head(), "xxxx"), (Answer::interim(), "\r\n\r\nHTTP/1.1 103 Early")]
+    {
+        helpdesk.answer(answer);
+        let mut stream = connect(&helpdesk).await?;
+        stream.write_all(b"POST / HTTP/1.1\r\nContent-Length: 0\r\n\r\n").await?;
+
+        let mut megabyte = vec![0; 1 << 20];
+        stream.read_exact(&mut megabyte).await?;
+
+        assert!(String::from_utf8(megabyte)?.contains(end));
+    }
+    Ok(())
+}
+
+#[tokio::test]
+async fn an_answer_can_come_byte_by_byte() -> Result<()> {
+    let helpdesk = Helpdesk::start().await?;
+    for answer in [Answer::trickle(), Answer::trickling_body()] {
+        helpdesk.answer(answer.body("ab"));
+
+        let answer = post(connect(&helpdesk).await?, "{}").await?;
+
+        assert_eq!(answer, "HTTP/1.1 200 -\r\nContent-Length: 2\r\n\r\nab");
+    }
+    Ok(())
+}
+
+#[tokio::test]
+async fn an_answer_can_be_anything() -> Result<()> {
+    let helpdesk = Helpdesk::start().await?;
+    helpdesk.answer(Answer::raw("220 mail.example ESMTP\r\n"));
+
+    assert_eq!(post(connect(&helpdesk).await?, "{}").await?, "220 mail.example ESMTP\r\n");
+    Ok(())
+}
+
+#[tokio::test]
+async fn a_connection_can_be_reset_in_the_middle_of_an_answer() -> Result<()> {
+    let helpdesk = Helpdesk::start().await?;
+    helpdesk.answer(Answer::reset());
+
+    let error = post(connect(&helpdesk).await?, "{}").await.unwrap_err();
+
+    let error = error.downcast_ref::<std::io::Error>().context("not of the socket")?;
+    assert_eq!(error.kind(), std::io::ErrorKind::ConnectionReset);
+    Ok(())
+}
+
+#[tokio::test]
+async fn a_connection_that_is_ignored_hangs_and_the_next_does_not() -> Result<()> {
+    let helpdesk = Helpdesk::start().await?;
+    helpdesk.ignore_next(1);
+    let ignored = tokio::spawn(post(connect(&helpdesk).await?, "{}"));
+
+    let answer = post(connect(&helpdesk).await?, "{}").await?;
+
+    assert!(answer.starts_with("HTTP/1.1 200"));
+    assert!(!ignored.is_finished());
+    assert_eq!(helpdesk.requests().len(), 1);
+    Ok(())
+}
+
+#[tokio::test]
 async fn one_connection_takes_several_requests() -> Result<()> {
     let helpdesk = Helpdesk::start().await?;
     let mut stream = connect(&helpdesk).await?;

@@ -1,5 +1,7 @@
 //! What the helpdesk answers, or does instead.
 
+use super::manner::Manner;
+
 /// An answer to one request.
 #[derive(Debug, Clone)]
 pub struct Answer {
@@ -8,16 +10,6 @@ pub struct Answer {
     pub(super) headers: Vec<(String, String)>,
     pub(super) body: Vec<u8>,
     pub(super) held: bool,
-}
-
-/// How an answer reaches the client.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Manner {
-    Whole,
-    /// Its body never ends.
-    Endless,
-    /// It never comes: the connection is closed.
-    None,
 }
 
 impl Answer {
@@ -34,6 +26,36 @@ impl Answer {
     /// A success whose body goes on for as long as the client reads.
     pub fn endless() -> Self {
         Self { manner: Manner::Endless, ..Self::status(200) }
+    }
+
+    /// A success whose header line goes on for as long as the client reads.
+    pub fn endless_head() -> Self {
+        Self { manner: Manner::EndlessHead, ..Self::status(200) }
+    }
+
+    /// A success that is announced, by a 103 and another and another, and never comes.
+    pub fn interim() -> Self {
+        Self { manner: Manner::Interim, ..Self::status(200) }
+    }
+
+    /// A success that comes byte by byte and takes seconds.
+    pub fn trickle() -> Self {
+        Self { manner: Manner::Trickle, ..Self::status(200).body([b'x'; 1000]) }
+    }
+
+    /// A success whose body, and nothing else of it, comes byte by byte and takes seconds.
+    pub fn trickling_body() -> Self {
+        Self { manner: Manner::TrickleBody, ..Self::status(200).body([b'x'; 1000]) }
+    }
+
+    /// These bytes, whatever they are, and the end of the connection.
+    pub fn raw(bytes: impl Into<Vec<u8>>) -> Self {
+        Self { manner: Manner::Raw, ..Self::status(0).body(bytes) }
+    }
+
+    /// Resets the connection (RST) in the middle of the head. Over TLS it is merely closed.
+    pub fn reset() -> Self {
+        Self { manner: Manner::Reset, ..Self::status(200) }
     }
 
     /// Closes the connection once the request has been read and recorded.

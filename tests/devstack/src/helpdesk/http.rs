@@ -1,17 +1,11 @@
-//! HTTP/1.1 by hand, as little as a webhook client needs.
-//!
-//! By hand because a fake must be able to break the protocol: close without an answer, or never stop.
+//! Requests in HTTP/1.1, read by hand: as little as a webhook client needs.
 
-use std::fmt::Write;
 use std::time::SystemTime;
 
 use anyhow::{Context, Result, bail, ensure};
-use tokio::io::{AsyncBufRead, AsyncBufReadExt, AsyncReadExt, AsyncWrite, AsyncWriteExt};
-
-use super::answer::{Answer, Manner};
+use tokio::io::{AsyncBufRead, AsyncBufReadExt, AsyncReadExt};
 
 const LONGEST_BODY: usize = 256 << 20;
-const ENDLESS_CHUNK: [u8; 8192] = [b'x'; 8192];
 
 /// A request as it arrived.
 #[derive(Debug, Clone)]
@@ -66,29 +60,4 @@ async fn read_line(stream: &mut (impl AsyncBufRead + Unpin)) -> Result<Option<St
     let mut line = String::new();
     stream.read_line(&mut line).await?;
     Ok((!line.is_empty()).then(|| line.trim_end().to_owned()))
-}
-
-/// Writes an answer. The connection can take another request afterwards, if there was one.
-pub(super) async fn write(stream: &mut (impl AsyncWrite + Unpin), answer: &Answer) -> Result<()> {
-    let mut head = format!("HTTP/1.1 {} -\r\n", answer.status);
-    for (name, value) in &answer.headers {
-        let _ = write!(head, "{name}: {value}\r\n");
-    }
-    match answer.manner {
-        Manner::None => bail!("closed on purpose"),
-        Manner::Whole => {
-            let _ = write!(head, "Content-Length: {}\r\n\r\n", answer.body.len());
-            stream.write_all(head.as_bytes()).await?;
-            stream.write_all(&answer.body).await?;
-            stream.flush().await?;
-            Ok(())
-        }
-        Manner::Endless => {
-            head.push_str("\r\n");
-            stream.write_all(head.as_bytes()).await?;
-            loop {
-                stream.write_all(&ENDLESS_CHUNK).await?;
-            }
-        }
-    }
 }

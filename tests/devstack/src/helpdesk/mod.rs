@@ -2,9 +2,11 @@
 
 mod answer;
 mod http;
+mod manner;
 
 use std::fmt;
 use std::net::{Ipv4Addr, SocketAddr};
+use std::sync::atomic::{AtomicU32, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
@@ -17,6 +19,8 @@ use tokio_native_tls::TlsAcceptor;
 
 pub use self::answer::Answer;
 pub use self::http::Request;
+
+use self::manner::Then;
 
 use crate::authority::Authority;
 use crate::poll;
@@ -38,6 +42,8 @@ struct Desk {
     script: Mutex<Script>,
     /// Counts releases of held answers.
     releases: watch::Sender<u64>,
+    /// How many of the next connections are not read from.
+    deaf: AtomicU32,
 }
 
 impl Helpdesk {
@@ -83,6 +89,11 @@ impl Helpdesk {
         self.desk.releases.send_modify(|count| *count += 1);
     }
 
+    /// Takes the next connections, so many of them, and never reads what they send.
+    pub fn ignore_next(&self, connections: u32) {
+        self.desk.deaf.store(connections, Ordering::Relaxed);
+    }
+
     /// All requests so far, in the order in which they were read.
     pub fn requests(&self) -> Vec<Request> {
         lock(&self.desk.requests).clone()
@@ -125,6 +136,7 @@ impl Helpdesk {
             requests: Mutex::default(),
             script: Mutex::new(Box::new(|_| Answer::status(200))),
             releases: watch::Sender::new(0),
+            deaf: AtomicU32::new(0),
         });
         let address = SocketAddr::from((Ipv4Addr::LOCALHOST, 0));
         let mut helpdesk = Self { desk, address, tls, server: None };
@@ -159,19 +171,29 @@ async fn serve(listener: TcpListener, desk: Arc<Desk>, tls: Option<TlsAcceptor>)
     }
 }
 
-async fn connection(tcp: TcpStream, desk: Arc<Desk>, tls: Option<TlsAcceptor>) {
+async fn connection(mut tcp: TcpStream, desk: Arc<Desk>, tls: Option<TlsAcceptor>) {
+    if desk.deaf.fetch_update(Ordering::Relaxed, Ordering::Relaxed, |left| left.checked_sub(1)).is_ok() {
+        // Kept open until the helpdesk stops: what matters is that nothing is read.
+        let () = std::future::pending().await;
+    }
     // A client that breaks off, or breaks the protocol, is what tests do here. The connection ends, that is all.
-    let _ = match tls {
-        None => desk.converse(tcp).await,
-        Some(acceptor) => match acceptor.accept(tcp).await {
-            Ok(stream) => desk.converse(stream).await,
-            Err(_) => return,
-        },
-    };
+    match tls {
+        None => {
+            if let Ok(Then::Reset) = desk.converse(&mut tcp).await {
+                // Closing then sends an RST.
+                let _ = tcp.set_zero_linger();
+            }
+        }
+        Some(acceptor) => {
+            if let Ok(stream) = acceptor.accept(tcp).await {
+                let _ = desk.converse(stream).await;
+            }
+        }
+    }
 }
 
 impl Desk {
-    async fn converse(&self, stream: impl AsyncRead + AsyncWrite + Unpin) -> Result<()> {
+    async fn converse(&self, stream: impl AsyncRead + AsyncWrite + Unpin) -> Result<Then> {
         let mut stream = BufStream::new(stream);
         while let Some(request) = http::read(&mut stream).await? {
             let answer = (lock(&self.script))(&request);
@@ -181,9 +203,12 @@ impl Desk {
             if answer.held {
                 releases.changed().await?;
             }
-            http::write(&mut stream, &answer).await?;
+            let then = manner::write(&mut stream, &answer).await?;
+            if then != Then::Listen {
+                return Ok(then);
+            }
         }
-        Ok(())
+        Ok(Then::Close)
     }
 }
 
