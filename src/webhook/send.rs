@@ -20,6 +20,9 @@ use crate::webhook::sign::Key;
 /// Enough for DNS, TCP and TLS to any helpdesk that is up.
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(10);
 
+/// How long the rest of an answer is waited for. What it came to is known by then, but not yet written down.
+const REST_TIMEOUT: Duration = Duration::from_secs(1);
+
 const USER_AGENT: &str =
     concat!("postroom/", env!("CARGO_PKG_VERSION_MAJOR"), ".", env!("CARGO_PKG_VERSION_MINOR"));
 
@@ -109,7 +112,8 @@ impl Sender {
             Ok(answer) => {
                 let retry_after = answer.headers().get(RETRY_AFTER).and_then(|value| value.to_str().ok());
                 let outcome = Outcome::of_answer(answer.status().as_u16(), retry_after, request.now);
-                self.discard(answer).await;
+                // A connection with something left on it is closed, and the next request makes another.
+                drop(tokio::time::timeout(REST_TIMEOUT, self.discard(answer)).await);
                 outcome
             }
             Err(error) => Outcome::Retry { cause: cause(&error), retry_after: None },
