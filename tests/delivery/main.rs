@@ -10,5 +10,6 @@ mod claims;
 mod flow;
 mod requests;
 mod retry;
+mod trouble;
 mod wakes;
 mod world;

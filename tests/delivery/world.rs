@@ -71,6 +71,16 @@ impl World {
         self.database.rows(past).await.unwrap();
     }
 
+    /// Moves the clock on: what was to come after `by` is due now.
+    pub(crate) async fn advance(&self, by: Duration) {
+        let by = format!("interval '{} s'", by.as_secs_f64());
+        let earlier = format!(
+            "UPDATE webhooks SET paused_until = paused_until - {by};
+             UPDATE deliveries SET next_attempt_at = next_attempt_at - {by} WHERE status = 'pending'"
+        );
+        self.database.rows(&earlier).await.unwrap();
+    }
+
     /// Status, attempt, and status and error of the last answer.
     pub(crate) async fn delivery(&self, event_id: &str) -> String {
         let columns = "concat_ws(' ', status, attempt, last_status, last_error)";
