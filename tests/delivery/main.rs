@@ -12,4 +12,5 @@ mod requests;
 mod retry;
 mod trouble;
 mod wakes;
+mod walk;
 mod world;

@@ -22,6 +22,12 @@ pub(crate) const LIMIT: Duration = Duration::from_secs(20);
 /// A lease that outlives its test.
 pub(crate) const LEASE: Duration = Duration::from_secs(600);
 
+/// SQL that makes everything that lies in the future lie in the past.
+pub(crate) const PASS_TIME: &str =
+    "UPDATE webhooks SET paused_until = '2000-01-01' WHERE paused_until IS NOT NULL;
+    UPDATE deliveries SET next_attempt_at = '2000-01-01' WHERE next_attempt_at > now();
+    UPDATE deliveries SET lease_until = '2000-01-01' WHERE lease_until IS NOT NULL";
+
 /// A store, and a helpdesk for it to deliver to.
 pub(crate) struct World {
     pub(crate) database: Database,
@@ -65,10 +71,7 @@ impl World {
 
     /// Makes everything that lies in the future lie in the past: pauses, next attempts, leases.
     pub(crate) async fn pass_time(&self) {
-        let past = "UPDATE webhooks SET paused_until = '2000-01-01' WHERE paused_until IS NOT NULL;
-                    UPDATE deliveries SET next_attempt_at = '2000-01-01' WHERE next_attempt_at > now();
-                    UPDATE deliveries SET lease_until = '2000-01-01' WHERE lease_until IS NOT NULL";
-        self.database.rows(past).await.unwrap();
+        self.database.rows(PASS_TIME).await.unwrap();
     }
 
     /// Moves the clock on: what was to come after `by` is due now.
