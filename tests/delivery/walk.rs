@@ -44,9 +44,11 @@ async fn a_random_walk_over_the_outbox_agrees_with_its_model() {
             model: Model::default(),
             claims: Vec::new(),
             events: 0,
+            is_bad_time: false,
         };
         for step in 0..STEPS {
             walk.at = format!("in step {step} with POSTROOM_SEED={seed}");
+            walk.is_bad_time = step % 80 >= 40;
             walk.step().await;
             walk.compare().await;
         }
@@ -204,6 +206,7 @@ struct Walk<'a> {
     /// Also finished ones and ones that were taken over: late writers.
     claims: Vec<Held>,
     events: u32,
+    is_bad_time: bool,
 }
 
 impl Walk<'_> {
@@ -290,13 +293,15 @@ impl Walk<'_> {
         let age = self.chance.below(self.claims.len()).min(self.chance.below(6));
         let held = self.claims[self.claims.len() - 1 - age].clone();
         let fails = |rest| Health::Fails { rest, probe_pause: LEASE };
-        let (fate, health) = match self.chance.below(12) {
-            0..4 => (Fate::Delivered, Health::Works),
-            4..7 => (Fate::Retry { after: Duration::ZERO }, fails(None)),
-            7 => (Fate::Retry { after: LEASE }, fails(None)),
-            8 => (Fate::Retry { after: LEASE }, fails(Some(LEASE))),
-            9 => (Fate::Dead, Health::Works),
-            10 => (Fate::Dead, fails(None)),
+        // In bad times nearly everything fails, or no webhook would ever count as down.
+        let chance = if self.is_bad_time { 10 + self.chance.below(15) } else { self.chance.below(24) };
+        let (fate, health) = match chance {
+            0..11 => (Fate::Delivered, Health::Works),
+            11 => (Fate::Dead, Health::Works),
+            12..19 => (Fate::Retry { after: Duration::ZERO }, fails(None)),
+            19..21 => (Fate::Retry { after: LEASE }, fails(None)),
+            21 => (Fate::Retry { after: LEASE }, fails(Some(LEASE))),
+            22..24 => (Fate::Dead, fails(None)),
             _ => (Fate::Retry { after: Duration::ZERO }, Health::Gone),
         };
         self.finish_as(&held, fate, health).await;
