@@ -107,8 +107,7 @@ pub fn main(cli: Cli) -> ExitCode {
     match ended {
         Ok(Ending::Done) => ExitCode::SUCCESS,
         Ok(Ending::Incomplete) => ExitCode::from(FAILED),
-        // Whoever read our output has seen enough: `postroom tickets list | head`.
-        Err(error) if is_broken_pipe(&error) => ExitCode::SUCCESS,
+        Err(error) if nobody_reads_on(&error) => ExitCode::SUCCESS,
         Err(error) => {
             complain(&format!("postroom: {error:#}"));
             ExitCode::from(FAILED)
@@ -147,19 +146,31 @@ fn complain(text: &str) {
     drop(writeln!(std::io::stderr(), "{}", text.trim_end()));
 }
 
-fn is_broken_pipe(error: &anyhow::Error) -> bool {
-    let kind = |cause: &(dyn std::error::Error + 'static)| {
-        cause.downcast_ref::<std::io::Error>().map(std::io::Error::kind)
-    };
-    error.chain().any(|cause| kind(cause) == Some(std::io::ErrorKind::BrokenPipe))
+fn nobody_reads_on(error: &anyhow::Error) -> bool {
+    error.downcast_ref().is_some_and(output::Error::is_end)
 }
 
 #[cfg(test)]
 mod tests {
+    use std::io;
+
+    use anyhow::Context;
     use clap::CommandFactory;
+
+    use super::*;
 
     #[test]
     fn the_command_line_is_consistent() {
-        super::Cli::command().debug_assert();
+        Cli::command().debug_assert();
+    }
+
+    #[test]
+    fn a_connection_that_breaks_is_no_success() {
+        let broken = || io::Error::from(io::ErrorKind::BrokenPipe);
+        let database = Err::<(), _>(broken()).context("migrating the database").unwrap_err();
+        let output = anyhow::Error::from(output::Error::from(broken()));
+
+        assert!(!nobody_reads_on(&database));
+        assert!(nobody_reads_on(&output));
     }
 }

@@ -18,17 +18,26 @@ pub(super) fn table(titles: &[&str]) -> Table {
     table
 }
 
+/// Standard output can't be written to. A type of its own: the database's connection breaks by the same errors.
+#[derive(Debug, thiserror::Error)]
+#[error("writing to standard output")]
+pub(super) struct Error(#[from] io::Error);
+
+impl Error {
+    /// Whether whoever read our output has seen enough: `postroom tickets list | head`.
+    pub(super) fn is_end(&self) -> bool {
+        self.0.kind() == io::ErrorKind::BrokenPipe
+    }
+}
+
 /// Prints a line.
-pub(super) fn line(text: impl std::fmt::Display) -> io::Result<()> {
-    writeln!(io::stdout(), "{text}")
+pub(super) fn line(text: impl std::fmt::Display) -> Result<(), Error> {
+    Ok(writeln!(io::stdout(), "{text}")?)
 }
 
 /// Prints a value as indented JSON.
 pub(super) fn json(value: &impl Serialize) -> anyhow::Result<()> {
-    let mut out = io::stdout().lock();
-    serde_json::to_writer_pretty(&mut out, value)?;
-    writeln!(out)?;
-    Ok(())
+    Ok(line(serde_json::to_string_pretty(value)?)?)
 }
 
 /// A time as a person here reads it.
