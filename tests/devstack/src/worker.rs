@@ -1,16 +1,21 @@
 //! The built program under test, run as an operator runs it.
 
+use std::fs;
 use std::path::PathBuf;
 use std::process::{Command, ExitStatus};
 use std::time::Duration;
 
-use anyhow::Result;
+use anyhow::{Context, Result, bail};
 use rustix::process::Signal;
+use tokio::time::timeout;
 
 use crate::folder::Folder;
 use crate::log;
 use crate::poll;
 use crate::process::{End, Process};
+
+/// Longer than any test takes.
+const FOREVER: Duration = Duration::from_hours(24);
 
 /// A program started by a test. Dropped, it is killed.
 ///
@@ -50,6 +55,24 @@ impl Worker {
     pub async fn wait(&mut self, limit: Duration) -> Result<ExitStatus> {
         let outcome = self.process.wait(limit).await;
         outcome.map_err(|error| log::explain(&error, &self.log_tail()))
+    }
+
+    /// Lets it run for `time`, so that whatever comes next strikes it at a moment that nobody chose.
+    ///
+    /// Fails if it ends meanwhile.
+    pub async fn run_for(&mut self, time: Duration) -> Result<()> {
+        match timeout(time, self.process.wait(FOREVER)).await {
+            Err(_) => Ok(()),
+            Ok(ended) => bail!("it ended by itself: {}\n{}", ended?, self.log_tail()),
+        }
+    }
+
+    /// The most memory it has had so far, in KiB. Known for as long as it runs.
+    pub fn memory_peak(&self) -> Result<u64> {
+        let path = format!("/proc/{}/status", self.id());
+        let status = fs::read_to_string(&path).with_context(|| format!("reading {path}"))?;
+        let peak = status.lines().find_map(|line| line.strip_prefix("VmHWM:")?.split_whitespace().next());
+        peak.with_context(|| format!("no VmHWM in {path}"))?.parse().context("reading VmHWM")
     }
 
     /// Waits until a line of its output contains `text`, and returns the first such line.

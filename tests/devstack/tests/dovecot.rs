@@ -152,3 +152,20 @@ async fn a_stopped_server_refuses_and_comes_back_on_its_port() -> Result<()> {
     assert!(answer.contains("(MESSAGES 1)"), "{answer}");
     Ok(())
 }
+
+#[tokio::test]
+async fn a_killed_server_takes_its_processes_along_and_comes_back_with_its_mail() -> Result<()> {
+    let mut dovecot = Dovecot::start(Options::default()).await?;
+    let account = dovecot.account("support")?;
+    account.deliver(b"Subject: kept\n\n")?;
+    let mut client = Client::log_in(&dovecot, &account)?;
+    client.ask("SELECT INBOX")?;
+
+    dovecot.kill9().await?;
+    assert!(client.ask("NOOP").is_err());
+    dovecot.start_again().await?;
+
+    let answer = Client::log_in(&dovecot, &account)?.ask("STATUS INBOX (MESSAGES)")?;
+    assert!(answer.contains("(MESSAGES 1)"), "{answer}");
+    Ok(())
+}

@@ -56,6 +56,20 @@ async fn a_line_that_cannot_come_any_more_is_not_waited_for() -> Result<()> {
 }
 
 #[tokio::test]
+async fn a_program_runs_for_a_while_unless_it_ends() -> Result<()> {
+    let mut worker = Worker::start(&shell("echo up; exec sleep 600"))?;
+    worker.wait_for_line("up", LIMIT).await?;
+
+    worker.run_for(Duration::from_millis(20)).await?;
+    assert!(worker.memory_peak()? > 0);
+    worker.signal(Signal::KILL)?;
+    let ended = worker.run_for(LIMIT).await;
+
+    assert!(format!("{:#}", ended.unwrap_err()).contains("signal: 9"));
+    Ok(())
+}
+
+#[tokio::test]
 async fn a_dropped_worker_is_killed_with_its_children_and_its_folder_is_gone() -> Result<()> {
     let mut worker = Worker::start(&shell("trap '' TERM; sleep 600 & echo child $!; wait"))?;
     let line = worker.wait_for_line("child", LIMIT).await?;

@@ -6,6 +6,8 @@
 mod account;
 mod settings;
 
+use std::fs;
+use std::net::{Ipv4Addr, TcpListener};
 use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::time::Duration;
@@ -112,12 +114,23 @@ impl Dovecot {
 
     /// Stops the server as an administrator does. Connections are closed.
     pub async fn stop(&mut self) -> Result<()> {
-        let mut server = self.server.take().context("this Dovecot is not running")?;
-        server.signal(Signal::TERM)?;
-        server.wait(STOP).await.map(drop)
+        self.end(Signal::TERM).await
     }
 
-    /// Starts the server after [`stop`](Self::stop): same port, same mail.
+    /// Kills the server with all its processes, whatever they are doing.
+    pub async fn kill9(&mut self) -> Result<()> {
+        self.end(Signal::KILL).await?;
+        poll::until("the killed Dovecot's port to be free", STOP, async || {
+            TcpListener::bind((Ipv4Addr::LOCALHOST, self.port))
+                .map(drop)
+                .context("a dying child still listens")
+        })
+        .await?;
+        // A lock file that its maker had no time to write its process id into would hold for a minute or two.
+        remove_locks(&self.homes())
+    }
+
+    /// Starts the server after [`stop`](Self::stop) or [`kill9`](Self::kill9): same port, same mail.
     pub async fn start_again(&mut self) -> Result<()> {
         ensure!(self.server.is_none(), "this Dovecot is running");
         let file = log::open(&self.log(), self.folder.owner())?;
@@ -139,6 +152,12 @@ impl Dovecot {
         outcome.await.flatten().map_err(|error| log::explain(&error, &log::tail(&self.log())))?;
         self.server = Some(server);
         Ok(())
+    }
+
+    async fn end(&mut self, signal: Signal) -> Result<()> {
+        let mut server = self.server.take().context("this Dovecot is not running")?;
+        server.signal(signal)?;
+        server.wait(STOP).await.map(drop)
     }
 
     /// How often it has logged that it is up, which it does once it listens.
@@ -166,6 +185,20 @@ impl Dovecot {
     fn log(&self) -> PathBuf {
         self.folder.path().join("log")
     }
+}
+
+/// Removes all lock files below a folder.
+fn remove_locks(folder: &Path) -> Result<()> {
+    for entry in fs::read_dir(folder).with_context(|| format!("listing {}", folder.display()))? {
+        let entry = entry?;
+        let path = entry.path();
+        if entry.file_type()?.is_dir() {
+            remove_locks(&path)?;
+        } else if path.extension().is_some_and(|extension| extension == "lock") {
+            fs::remove_file(&path).with_context(|| format!("removing {}", path.display()))?;
+        }
+    }
+    Ok(())
 }
 
 fn find_program() -> Result<PathBuf> {
