@@ -192,7 +192,7 @@ async fn export(config: &Config, args: &Export) -> anyhow::Result<Ending> {
         !io::stdout().is_terminal(),
         "a source may hold anything, which is nothing for a terminal: use `--output FILE` or a pipe"
     );
-    io::stdout().write_all(&source)?;
+    output::raw(&source)?;
     Ok(Ending::Done)
 }
 

@@ -35,6 +35,11 @@ pub(super) fn line(text: impl std::fmt::Display) -> Result<(), Error> {
     Ok(writeln!(io::stdout(), "{text}")?)
 }
 
+/// Writes bytes as they are.
+pub(super) fn raw(bytes: &[u8]) -> Result<(), Error> {
+    Ok(io::stdout().write_all(bytes)?)
+}
+
 /// Prints a value as indented JSON.
 pub(super) fn json(value: &impl Serialize) -> anyhow::Result<()> {
     Ok(line(serde_json::to_string_pretty(value)?)?)

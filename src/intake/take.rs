@@ -118,7 +118,7 @@ async fn set_aside(
         error!(
             mailbox = job.mailbox.name,
             uid = uid.0,
-            "workers died over this message: set aside unread; look at it with `postroom held`, and please report it"
+            "workers died over this message: set aside unread; `postroom held list` shows it"
         );
         job.store.set_aside(folder, uid, source.as_ref(), "workers died when they read it").await?;
         job.tally.held.add(1);

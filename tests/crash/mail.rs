@@ -2,10 +2,8 @@
 
 use std::fmt::Write;
 
-use devstack::{Sample, samples};
+use devstack::{Chance, Sample, samples};
 use memchr::memmem;
-
-use crate::chance::Chance;
 
 /// A mail to one of the mailboxes.
 #[derive(Debug, Clone)]
@@ -82,7 +80,7 @@ impl Writer {
         let mut lines = Chance::of(self.written as u64);
         let mut body = String::new();
         for _ in 0..6_000 {
-            let _ = writeln!(body, "{:016x}{:016x}{:016x}", lines.next(), lines.next(), lines.next());
+            let _ = writeln!(body, "{:016x}{:016x}{:016x}", lines.draw(), lines.draw(), lines.draw());
         }
         self.plain(mailbox, "", &body)
     }

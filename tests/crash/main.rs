@@ -13,7 +13,6 @@
 )]
 
 mod arrivals;
-mod chance;
 mod figures;
 mod mail;
 mod plan;
@@ -24,9 +23,9 @@ mod verdict;
 
 use std::time::{Duration, Instant};
 
+use devstack::Chance;
 use futures_util::{StreamExt, stream};
 
-use crate::chance::Chance;
 use crate::figures::Figures;
 
 /// No step of a run takes this long, not even on a busy machine.
@@ -49,7 +48,7 @@ async fn killed_hundreds_of_times_it_loses_and_doubles_nothing() {
     let mut seeds = Chance::of(seed);
     // The first run has the seed itself, so that any run can be made alone by its own.
     let runs: Vec<(u64, usize)> = (0..kills.div_ceil(RUN))
-        .map(|run| (if run == 0 { seed } else { seeds.next() }, RUN.min(kills - run * RUN)))
+        .map(|run| (if run == 0 { seed } else { seeds.draw() }, RUN.min(kills - run * RUN)))
         .collect();
 
     let mut figures = Figures::default();

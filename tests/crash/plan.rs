@@ -1,10 +1,10 @@
 //! What happens in a run, drawn from its seed before it begins.
 
+use devstack::Chance;
 use std::time::Duration;
 
 use postroom::step::Step;
 
-use crate::chance::Chance;
 use crate::mail::{Mail, Writer};
 
 /// A run: round by round, mail arrives and a worker is struck down.

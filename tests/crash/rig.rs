@@ -9,12 +9,11 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
 use anyhow::{Context, Result, ensure};
-use devstack::{Account, Answer, Database, Dovecot, Folder, Helpdesk, Options, Request, Worker};
+use devstack::{Account, Answer, Chance, Database, Dovecot, Folder, Helpdesk, Options, Request, Worker};
 use postroom::step::Step;
 
 use crate::LIMIT;
 use crate::arrivals::Arrivals;
-use crate::chance::Chance;
 use crate::mail::Mail;
 
 pub(crate) const MAILBOXES: [&str; 2] = ["support", "billing"];
@@ -163,12 +162,11 @@ impl Rig {
         self.database.rows(sql).await.map(drop)
     }
 
-    /// Lets held messages be fetched again: one that two random kills hit while it was alone in hand is suspected of
-    /// them.
+    /// Has held messages tried again: one that two random kills hit while it was alone in hand is suspected of them.
     pub(crate) async fn release_held(&self) -> Result<()> {
-        let sql = "UPDATE ledger SET state = 'seen', attempts = 0, retry_at = NULL, reason = NULL
-                   WHERE state = 'held'";
-        self.database.rows(sql).await.map(drop)
+        let (done, said) = self.run_to_end(&["held", "retry", "--all"]).await?;
+        ensure!(done, "{said}");
+        Ok(())
     }
 
     fn postroom(&self, arguments: &[&str]) -> Command {

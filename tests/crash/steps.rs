@@ -1,10 +1,9 @@
 //! One death at each named step: quick, and the same every time.
 
-use devstack::{Postgres, Signal};
+use devstack::{Chance, Postgres, Signal};
 use postroom::step::Step;
 
 use crate::LIMIT;
-use crate::chance::Chance;
 use crate::figures::Figures;
 use crate::mail::Writer;
 use crate::rig::Rig;

@@ -38,7 +38,7 @@ async fn drain(rig: &Rig, figures: &mut Figures, wrong: &mut Vec<String>) -> Res
         let held = "SELECT coalesce(reason, ''), count(*)::text FROM ledger WHERE state = 'held' GROUP BY 1";
         for row in rig.database.rows(held).await? {
             let [reason, count] = <[String; 2]>::try_from(row).unwrap();
-            if reason.contains("PostgreSQL refused") {
+            if reason.contains("PostgreSQL refuses") {
                 wrong.push(format!("{count} mails were held: {reason}"));
             }
             *figures.held.entry(reason).or_default() += count.parse::<u64>()?;
