@@ -325,17 +325,21 @@ async fn thousands_of_scattered_messages_are_moved() {
 }
 
 #[tokio::test]
-async fn a_move_into_a_missing_folder_is_refused_and_the_session_lives_on() {
+async fn a_missing_target_folder_is_made_and_one_that_cannot_be_is_a_refusal() {
     let server = Server::start().await;
-    server.deliver(1);
+    server.deliver(2);
     let mut session = server.log_in().await;
     let mut inbox = session.select("INBOX").await.unwrap();
 
-    let refused = inbox.settle(&Plan::Move { to: "Nowhere".to_owned() }, &uids([1])).await.unwrap_err();
+    let left = inbox.settle(&Plan::Move { to: "Nowhere".to_owned() }, &uids([1])).await.unwrap();
+    assert!(left.is_empty());
+    assert_eq!((server.numbers("INBOX"), server.numbers("Nowhere")), (vec![2], vec![1]));
 
+    let impossible = Plan::Move { to: "a//b".to_owned() };
+    let refused = inbox.settle(&impossible, &uids([2])).await.unwrap_err();
     assert!(refused.is_refusal(), "{refused}");
-    assert_eq!(inbox.present(&uids([1])).await.unwrap(), uids([1]));
-    assert_eq!(server.numbers("INBOX"), [1]);
+    assert_eq!(inbox.present(&uids([2])).await.unwrap(), uids([2]));
+    assert_eq!(server.numbers("INBOX"), [2]);
 }
 
 #[tokio::test]

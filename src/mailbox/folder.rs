@@ -2,6 +2,7 @@
 
 use async_imap::imap_proto::{MailboxDatum, NameAttribute, Response};
 
+use super::driver::Driver;
 use super::error::Error;
 use super::session::Session;
 use super::string::{quoted, unescaped};
@@ -11,20 +12,7 @@ impl Session {
     /// Creates the folder unless it exists. A folder that is already there, or that another worker creates at
     /// this moment, is a success.
     pub async fn ensure_folder(&mut self, folder: &str) -> Result<(), Error> {
-        // Asked for first, because creating a folder that exists ends the connection on some servers.
-        if self.has_folder(folder).await? {
-            return Ok(());
-        }
-        match self.driver.run("CREATE", &wire_name(folder), |_| {}).await {
-            Err(refusal @ Error::Refused { .. }) => {
-                if self.has_folder(folder).await? {
-                    Ok(())
-                } else {
-                    Err(refusal)
-                }
-            }
-            created => created,
-        }
+        ensure_folder(&mut self.driver, folder).await.map(drop)
     }
 
     /// The folders that can be opened, in UTF-8, as the server orders them.
@@ -33,20 +21,38 @@ impl Session {
         self.driver.run("LIST", r#""" "*""#, |response| folders.extend(listed(response))).await?;
         Ok(folders)
     }
+}
 
-    /// Whether the folder exists and can be opened.
-    pub(super) async fn has_folder(&mut self, folder: &str) -> Result<bool, Error> {
-        // In a pattern, these two stand for any text. Without them the server's own idea of "the same name"
-        // counts: Exchange ignores case.
-        let is_pattern = folder.contains(['*', '%']);
-        let mut found = false;
-        self.driver
-            .run("LIST", &format!(r#""" {}"#, wire_name(folder)), |response| {
-                found |= listed(response).is_some_and(|name| !is_pattern || name == folder);
-            })
-            .await?;
-        Ok(found)
+/// Creates the folder unless it exists, and tells whether it was missing; see [`Session::ensure_folder`].
+pub(super) async fn ensure_folder(driver: &mut Driver, folder: &str) -> Result<bool, Error> {
+    // Asked for first, because creating a folder that exists ends the connection on some servers.
+    if has_folder(driver, folder).await? {
+        return Ok(false);
     }
+    match driver.run("CREATE", &wire_name(folder), |_| {}).await {
+        Err(refusal @ Error::Refused { .. }) => {
+            if has_folder(driver, folder).await? {
+                Ok(true)
+            } else {
+                Err(refusal)
+            }
+        }
+        created => created.map(|()| true),
+    }
+}
+
+/// Whether the folder exists and can be opened.
+pub(super) async fn has_folder(driver: &mut Driver, folder: &str) -> Result<bool, Error> {
+    // In a pattern, these two stand for any text. Without them the server's own idea of "the same name"
+    // counts: Exchange ignores case.
+    let is_pattern = folder.contains(['*', '%']);
+    let mut found = false;
+    driver
+        .run("LIST", &format!(r#""" {}"#, wire_name(folder)), |response| {
+            found |= listed(response).is_some_and(|name| !is_pattern || name == folder);
+        })
+        .await?;
+    Ok(found)
 }
 
 /// A folder's name as it stands in a command.

@@ -8,7 +8,7 @@ use crate::message::{Uid, UidValidity};
 
 use super::driver::{Driver, code};
 use super::error::Error;
-use super::folder::wire_name;
+use super::folder::{has_folder, wire_name};
 use super::session::Session;
 
 /// A folder that is open in a session. The UIDs in its answers and arguments belong to its
@@ -33,7 +33,7 @@ impl Session {
         match opened {
             Ok(()) => {}
             Err(refusal @ Error::Refused { .. }) => {
-                let missing = !self.has_folder(folder).await?;
+                let missing = !has_folder(&mut self.driver, folder).await?;
                 return Err(if missing { Error::NoFolder { folder: folder.to_owned() } } else { refusal });
             }
             Err(error) => return Err(error),

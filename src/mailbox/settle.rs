@@ -13,7 +13,7 @@ use crate::message::{Uid, UidSet};
 
 use super::driver::{code, fetched};
 use super::error::Error;
-use super::folder::wire_name;
+use super::folder::{ensure_folder, wire_name};
 use super::plan::{Plan, Removal};
 use super::select::Selected;
 
@@ -87,8 +87,27 @@ impl Selected<'_> {
     }
 
     /// Runs a COPY or MOVE and gives those of `uids` that the server names as transferred, or nothing if it
-    /// names none at all. MOVE's COPYUID comes before the tagged OK (RFC 6851 §4.3) or, from some servers, in it.
+    /// names none at all. A target folder that has been deleted is made again.
     async fn transfer(
+        &mut self,
+        command: &'static str,
+        to: &str,
+        uids: &UidSet,
+    ) -> Result<Option<UidSet>, Error> {
+        let transferred = self.try_transfer(command, to, uids).await;
+        // OK is given for folders that do not exist, too.
+        let is_doubtful = match &transferred {
+            Ok(named) => named.is_none(),
+            Err(error) => error.is_refusal(),
+        };
+        if is_doubtful && ensure_folder(self.driver, to).await? {
+            return self.try_transfer(command, to, uids).await;
+        }
+        transferred
+    }
+
+    /// MOVE's COPYUID comes before the tagged OK (RFC 6851 §4.3) or, from some servers, in it.
+    async fn try_transfer(
         &mut self,
         command: &'static str,
         to: &str,

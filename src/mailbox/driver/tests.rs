@@ -16,6 +16,8 @@ use crate::message::{Extent, Listed, Uid, UidSet};
 struct Call {
     transcript: &'static str,
     tag: &'static str,
+    /// What is said after a refusal.
+    refused: &'static str,
     run: for<'a> fn(&'a mut Session) -> BoxFuture<'a, Result<(), Error>>,
 }
 
@@ -26,23 +28,38 @@ const SELECT: &str = r#"
     S: P2 OK done
 "#;
 
+/// Asked when a MOVE or COPY is refused: the target may have been deleted.
+const TARGET_IS_THERE: &str = r#"
+    C: P4 LIST "" "Done"
+    S: * LIST () "/" Done
+    S: P4 OK done
+"#;
+
 const CALLS: &[Call] = &[
-    Call { transcript: r#"C: P2 LIST "" "*""#, tag: "P2", run: |session| folders(session).boxed() },
+    Call {
+        transcript: r#"C: P2 LIST "" "*""#,
+        tag: "P2",
+        refused: "",
+        run: |session| folders(session).boxed(),
+    },
     Call {
         transcript: r#"C: P2 LIST "" "Done""#,
         tag: "P2",
+        refused: "",
         run: |session| session.ensure_folder("Done").boxed(),
     },
     Call {
         transcript: "C: P3 UID FETCH 1:* (UID RFC822.SIZE INTERNALDATE)
                      S: * 1 FETCH (UID 5 RFC822.SIZE 100)",
         tag: "P3",
+        refused: "",
         run: |session| list(session).boxed(),
     },
     Call {
         transcript: "C: P3 UID FETCH 5 (UID)
                      S: * 1 FETCH (UID 5)",
         tag: "P3",
+        refused: "",
         run: |session| present(session).boxed(),
     },
     Call {
@@ -50,40 +67,49 @@ const CALLS: &[Call] = &[
                      S: * 1 FETCH (UID 5 BODY[] {2}
                      S: hi)",
         tag: "P3",
+        refused: "",
         run: |session| fetch(session).boxed(),
     },
     Call {
         transcript: r#"C: P3 UID MOVE 5 "Done"
                        S: * OK [COPYUID 20 5 1] moved"#,
         tag: "P3",
+        refused: TARGET_IS_THERE,
         run: |session| settle(session, Plan::Move { to: "Done".to_owned() }).boxed(),
     },
     Call {
         transcript: r#"C: P3 UID MOVE 5 "Done"
                        S: P3 OK done
-                       C: P4 UID FETCH 5 (UID)"#,
-        tag: "P4",
+                       C: P4 LIST "" "Done"
+                       S: * LIST () "/" Done
+                       S: P4 OK done
+                       C: P5 UID FETCH 5 (UID)"#,
+        tag: "P5",
+        refused: "",
         run: |session| settle(session, Plan::Move { to: "Done".to_owned() }).boxed(),
     },
     Call {
         transcript: r#"C: P3 UID COPY 5 "Done""#,
         tag: "P3",
+        refused: TARGET_IS_THERE,
         run: |session| settle(session, copy()).boxed(),
     },
     Call {
         transcript: r#"C: P3 UID COPY 5 "Done"
-                       S: P3 OK done
+                       S: P3 OK [COPYUID 20 5 1] done
                        C: P4 UID STORE 5 +FLAGS.SILENT (\Deleted)"#,
         tag: "P4",
+        refused: "",
         run: |session| settle(session, copy()).boxed(),
     },
     Call {
         transcript: r#"C: P3 UID COPY 5 "Done"
-                       S: P3 OK done
+                       S: P3 OK [COPYUID 20 5 1] done
                        C: P4 UID STORE 5 +FLAGS.SILENT (\Deleted)
                        S: P4 OK done
                        C: P5 UID EXPUNGE 5"#,
         tag: "P5",
+        refused: "",
         run: |session| settle(session, copy()).boxed(),
     },
     Call {
@@ -91,6 +117,7 @@ const CALLS: &[Call] = &[
                       S: P3 OK done
                       C: P4 UID FETCH 5 (UID FLAGS)",
         tag: "P4",
+        refused: "",
         run: |session| settle(session, Plan::Delete { removal: Removal::Flag }).boxed(),
     },
 ];
@@ -141,10 +168,10 @@ impl Call {
 #[tokio::test]
 async fn a_refusal_is_an_error_in_every_command() {
     for call in CALLS {
-        let no = call.fails_with("S: TAG NO not now").await;
+        let no = call.fails_with(&format!("S: TAG NO not now\n{}", call.refused)).await;
         assert!(matches!(no, Error::Refused { answer: Answer::No, .. }), "{}: {no}", call.transcript);
 
-        let bad = call.fails_with("S: TAG BAD what").await;
+        let bad = call.fails_with(&format!("S: TAG BAD what\n{}", call.refused)).await;
         assert!(matches!(bad, Error::Refused { answer: Answer::Bad, .. }), "{}: {bad}", call.transcript);
         assert!(bad.to_string().ends_with("was answered BAD: what"), "{bad}");
     }

@@ -83,11 +83,14 @@ async fn a_move_that_names_nothing_is_looked_up() {
         r#"
         C: P3 UID MOVE 5:6,9 "Done"
         S: P3 OK done
-        C: P4 UID FETCH 5:6,9 (UID)
+        C: P4 LIST "" "Done"
+        S: * LIST () "/" Done
+        S: P4 OK done
+        C: P5 UID FETCH 5:6,9 (UID)
         S: * 1 FETCH (UID 5)
         S: * 2 FETCH (UID 6)
         S: * 3 FETCH (UID 9)
-        S: P4 OK done
+        S: P5 OK done
         "#,
     )
     .await;
@@ -96,12 +99,15 @@ async fn a_move_that_names_nothing_is_looked_up() {
 }
 
 #[tokio::test]
-async fn a_move_that_fails_is_not_followed_by_anything() {
+async fn a_move_that_fails_is_not_followed_by_a_deletion() {
     let (mut session, server) = script::inbox(
         3,
         r#"
         C: P3 UID MOVE 5 "Done"
-        S: P3 NO [TRYCREATE] no such folder
+        S: P3 NO Server Unavailable. 15
+        C: P4 LIST "" "Done"
+        S: * LIST () "/" Done
+        S: P4 OK done
         "#,
     )
     .await;
@@ -112,6 +118,54 @@ async fn a_move_that_fails_is_not_followed_by_anything() {
     assert!(matches!(error, Error::Refused { during: "UID MOVE", .. }), "{error}");
     drop(session);
     server.finished().await;
+}
+
+#[tokio::test]
+async fn a_target_that_was_deleted_is_made_again() {
+    // Whether the server says so or not.
+    for answer in ["NO [TRYCREATE] no such folder", "OK done"] {
+        let left = settle(
+            copy_to_done(Removal::Expunge),
+            &format!(
+                r#"
+                C: P3 UID COPY 5:6,9 "Done"
+                S: P3 {answer}
+                C: P4 LIST "" "Done"
+                S: P4 OK done
+                C: P5 CREATE "Done"
+                S: P5 OK done
+                C: P6 UID COPY 5:6,9 "Done"
+                S: P6 OK [COPYUID 20 5:6,9 1:3] done
+                C: P7 UID STORE 5:6,9 +FLAGS.SILENT (\Deleted)
+                S: P7 OK done
+                C: P8 UID EXPUNGE 5:6,9
+                S: P8 OK done
+                C: P9 UID FETCH 5:6,9 (UID)
+                S: P9 OK done
+                "#
+            ),
+        )
+        .await;
+        assert_eq!(left, "");
+
+        let left = settle(
+            move_to_done(),
+            &format!(
+                r#"
+                C: P3 UID MOVE 5:6,9 "Done"
+                S: P3 {answer}
+                C: P4 LIST "" "Done"
+                S: P4 OK done
+                C: P5 CREATE "Done"
+                S: P5 OK done
+                C: P6 UID MOVE 5:6,9 "Done"
+                S: P6 OK [COPYUID 20 5:6,9 1:3] done
+                "#
+            ),
+        )
+        .await;
+        assert_eq!(left, "");
+    }
 }
 
 #[tokio::test]
@@ -146,12 +200,15 @@ async fn a_copy_that_names_nothing_stands_by_its_ok() {
         r#"
         C: P3 UID COPY 5:6,9 "Done"
         S: P3 OK done
-        C: P4 UID STORE 5:6,9 +FLAGS.SILENT (\Deleted)
+        C: P4 LIST "" "Done"
+        S: * LIST () "/" Done
         S: P4 OK done
-        C: P5 UID EXPUNGE 5:6,9
+        C: P5 UID STORE 5:6,9 +FLAGS.SILENT (\Deleted)
         S: P5 OK done
-        C: P6 UID FETCH 5:6,9 (UID)
+        C: P6 UID EXPUNGE 5:6,9
         S: P6 OK done
+        C: P7 UID FETCH 5:6,9 (UID)
+        S: P7 OK done
         "#,
     )
     .await;
@@ -166,13 +223,16 @@ async fn without_uidplus_messages_are_flagged_and_never_expunged() {
         r#"
         C: P3 UID COPY 5:6,9 "Done"
         S: P3 OK done
-        C: P4 UID STORE 5:6,9 +FLAGS.SILENT (\Deleted)
+        C: P4 LIST "" "Done"
+        S: * LIST () "/" Done
         S: P4 OK done
-        C: P5 UID FETCH 5:6,9 (UID FLAGS)
+        C: P5 UID STORE 5:6,9 +FLAGS.SILENT (\Deleted)
+        S: P5 OK done
+        C: P6 UID FETCH 5:6,9 (UID FLAGS)
         S: * 1 FETCH (UID 5 FLAGS (\Seen \deleted))
         S: * 2 FETCH (UID 6 FLAGS (\Seen))
         S: * 4 FETCH (UID 10 FLAGS ())
-        S: P5 OK done
+        S: P6 OK done
         "#,
     )
     .await;
