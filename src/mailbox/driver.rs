@@ -5,6 +5,7 @@
 //! program that deletes what it has stored. Here a command succeeds only by its own tagged OK.
 //!
 //! Invariant: responses that nobody asked for are looked at and dropped; nothing queues up.
+//! Invariant: no UID is named, nor what is said of one believed, once the server has told another UIDVALIDITY.
 //! Invariant: no text of the IMAP crate's errors is kept. Its parse errors quote the whole buffer, which is mail.
 
 use std::fmt::Debug;
@@ -21,7 +22,7 @@ use tokio::time::timeout;
 use tokio_io_timeout::TimeoutStream;
 
 use crate::config;
-use crate::message::Uid;
+use crate::message::{Uid, UidValidity};
 
 use super::capability::Capabilities;
 use super::error::{Answer, Error};
@@ -44,6 +45,8 @@ pub(super) struct Driver {
     client: Client<Line>,
     commands: u64,
     exists: Option<u32>,
+    /// What the UIDs of the folder that is open belong to.
+    uidvalidity: Option<UidValidity>,
     command_timeout: Duration,
     stall_timeout: Duration,
     username: String,
@@ -55,6 +58,7 @@ impl Driver {
             client: Client::new(Box::pin(TimeoutStream::new(Box::new(wire)))),
             commands: 0,
             exists: None,
+            uidvalidity: None,
             command_timeout: config.command_timeout,
             stall_timeout: config.stall_timeout,
             username: config.username.clone(),
@@ -101,6 +105,7 @@ impl Driver {
         limit: Duration,
         mut each: impl FnMut(&Response<'_>),
     ) -> Result<(), Error> {
+        self.catch_up(name)?;
         self.exchange(name, lines, limit, |response| {
             each(response);
             None::<((), &[u8])>
@@ -131,9 +136,32 @@ impl Driver {
         self.exists
     }
 
+    /// Takes note of what the UIDs of the selected folder belong to. Should the server say otherwise later, they have
+    /// lost their meaning, and the session ends.
+    pub(super) fn opened(&mut self, uidvalidity: UidValidity) {
+        self.uidvalidity = Some(uidvalidity);
+    }
+
     /// Forgets the folder that was selected.
     pub(super) fn forget_folder(&mut self) {
         self.exists = None;
+        self.uidvalidity = None;
+    }
+
+    /// Reads what the server has said since the last command and that has arrived. UIDs that have lost their meaning
+    /// meanwhile must not be in the next.
+    fn catch_up(&mut self, during: &'static str) -> Result<(), Error> {
+        while let Some(read) = unpanicked(self.client.read_response()).now_or_never() {
+            let response = self.arrived(during, read, None)?;
+            match response.parsed() {
+                Response::Done { .. } | Response::Continue(_) => return Err(Error::Unreadable { during }),
+                Response::Data { status: Status::Bye, outcome } => {
+                    return Err(Error::Closed { during, said: self.said(outcome) });
+                }
+                untagged => self.heed(during, untagged)?,
+            }
+        }
+        Ok(())
     }
 
     async fn exchange<K>(
@@ -171,6 +199,7 @@ impl Driver {
                     return Err(Error::Unreadable { during });
                 }
                 done @ Response::Done { status: Status::Ok, .. } => {
+                    self.heed(during, done)?;
                     pick(done);
                     return Ok(kept);
                 }
@@ -184,7 +213,7 @@ impl Driver {
                 }
                 Response::Data { status: Status::Bye, outcome } => bye = self.said(outcome),
                 untagged => {
-                    self.count(untagged);
+                    self.heed(during, untagged)?;
                     if let Some((key, bytes)) = pick(untagged) {
                         let length = bytes.len();
                         let start =
@@ -220,11 +249,18 @@ impl Driver {
         }
     }
 
-    fn count(&mut self, untagged: &Response<'_>) {
-        match untagged {
+    /// Takes note of what a response says of the open folder, whoever asked.
+    fn heed(&mut self, during: &'static str, response: &Response<'_>) -> Result<(), Error> {
+        match response {
             Response::MailboxData(MailboxDatum::Exists(messages)) => self.exists = Some(*messages),
             Response::Expunge(_) => self.exists = self.exists.map(|messages| messages.saturating_sub(1)),
             _ => {}
+        }
+        match (code(response), self.uidvalidity) {
+            (Some(ResponseCode::UidValidity(now)), Some(opened)) if *now != opened.0 => {
+                Err(Error::Renumbered { during })
+            }
+            _ => Ok(()),
         }
     }
 

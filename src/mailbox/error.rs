@@ -115,6 +115,12 @@ pub enum Error {
         /// How it broke.
         kind: io::ErrorKind,
     },
+    /// The UIDs of the open folder have lost their meaning.
+    #[error("the folder got another UIDVALIDITY while it was open, during {during}")]
+    Renumbered {
+        /// The command's name.
+        during: &'static str,
+    },
     /// What came is not IMAP, is out of step, or was garbled on its way.
     #[error("an answer during {during} could not be understood")]
     Unreadable {
@@ -157,6 +163,7 @@ impl Error {
             | Self::Timeout { .. }
             | Self::Closed { .. }
             | Self::Io { .. }
+            | Self::Renumbered { .. }
             | Self::Unreadable { .. } => true,
             Self::Authority { .. }
             | Self::Tls { fault: TlsFault::Untrusted | TlsFault::WrongName | TlsFault::Expired, .. }
@@ -189,6 +196,7 @@ impl Error {
             | Self::Timeout { .. }
             | Self::Closed { .. }
             | Self::Io { .. }
+            | Self::Renumbered { .. }
             | Self::Unreadable { .. } => false,
         }
     }
@@ -207,7 +215,7 @@ impl Error {
             | Self::Refused { .. } => "refused",
             Self::Timeout { .. } => "timeout",
             Self::Closed { .. } | Self::Io { .. } => "closed",
-            Self::Unreadable { .. } => "unreadable",
+            Self::Renumbered { .. } | Self::Unreadable { .. } => "unreadable",
         }
     }
 
@@ -256,6 +264,7 @@ impl Error {
             Self::Closed { .. } | Self::Io { .. } => {
                 "Postroom connects again. If it stays, check the server's limits on connections, and its log."
             }
+            Self::Renumbered { .. } => "Postroom lists the folder anew, and knows stored mail again.",
             Self::Unreadable { .. } => {
                 "Postroom connects again. If it stays, check that an IMAP server answers at `host` and `port`."
             }

@@ -41,9 +41,11 @@ impl Session {
         let incomplete = |missing| Error::Incomplete { folder: folder.to_owned(), missing };
         let uidvalidity = facts.uidvalidity.ok_or_else(|| incomplete("UIDVALIDITY"))?;
         self.driver.exists().ok_or_else(|| incomplete("number of messages (EXISTS)"))?;
+        let uidvalidity = UidValidity(uidvalidity);
+        self.driver.opened(uidvalidity);
         Ok(Selected {
             folder: folder.to_owned(),
-            uidvalidity: UidValidity(uidvalidity),
+            uidvalidity,
             last: facts.uidnext.map(|next| Uid(next.saturating_sub(1))),
             deletable: !facts.read_only && !facts.keeps_deleted_off,
             driver: &mut self.driver,

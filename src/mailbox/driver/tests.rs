@@ -345,6 +345,29 @@ async fn errors_hold_nothing_of_a_mail_or_an_address() {
 }
 
 #[tokio::test]
+async fn another_uidvalidity_ends_the_session() {
+    for told in [
+        // In an answer, with it, and before the command that would use a UID.
+        "C: P3 UID FETCH 5 (UID)\nS: * OK [UIDVALIDITY 15] new\nS: P3 OK done",
+        "C: P3 UID FETCH 5 (UID)\nS: * 1 FETCH (UID 5)\nS: P3 OK [UIDVALIDITY 15] done",
+        "S: * OK [UIDVALIDITY 15] new",
+    ] {
+        let (mut session, server) = script::inbox(1, told).await;
+
+        let error = session.select("INBOX").await.unwrap().present(&five()).await.unwrap_err();
+
+        assert!(matches!(error, Error::Renumbered { during: "UID FETCH" }), "{told}: {error}");
+        assert!(error.is_transient() && !error.is_refusal());
+        server.finished().await;
+    }
+
+    let (mut session, server) =
+        script::inbox(1, "S: * OK [UIDVALIDITY 14] as before\nC: P3 UID FETCH 5 (UID)\nS: P3 OK done").await;
+    session.select("INBOX").await.unwrap().present(&five()).await.unwrap();
+    server.finished().await;
+}
+
+#[tokio::test]
 async fn logout_ends_whatever_the_server_does() {
     let (session, server) = script::session(
         "
