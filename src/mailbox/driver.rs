@@ -11,7 +11,6 @@
 use std::fmt::Debug;
 use std::io;
 use std::panic::AssertUnwindSafe;
-use std::pin::Pin;
 use std::time::Duration;
 
 use async_imap::Client;
@@ -19,13 +18,13 @@ use async_imap::imap_proto::{AttributeValue, MailboxDatum, Outcome, Response, Re
 use futures_util::FutureExt;
 use tokio::io::{AsyncRead, AsyncWrite, AsyncWriteExt};
 use tokio::time::timeout;
-use tokio_io_timeout::TimeoutStream;
 
 use crate::config;
 use crate::message::{Uid, UidValidity};
 
 use super::capability::Capabilities;
 use super::error::{Answer, Error};
+use super::line::Line;
 use super::server_text::ServerText;
 
 /// The slowest transfer we wait for, in bytes a second. It lengthens the deadline of a command that fetches
@@ -36,9 +35,6 @@ pub const SLOWEST_BYTES_PER_SECOND: u64 = 32 * 1024;
 pub(super) trait Wire: AsyncRead + AsyncWrite + Unpin + Send + Sync + Debug {}
 
 impl<T: AsyncRead + AsyncWrite + Unpin + Send + Sync + Debug> Wire for T {}
-
-/// A connection that can be told how long it may be silent. Above TLS and not below, so that each command sets it.
-type Line = Pin<Box<TimeoutStream<Box<dyn Wire>>>>;
 
 /// A connection and what is needed to run commands over it.
 pub(super) struct Driver {
@@ -55,7 +51,7 @@ pub(super) struct Driver {
 impl Driver {
     pub(super) fn new(wire: impl Wire + 'static, config: &config::Mailbox) -> Self {
         Self {
-            client: Client::new(Box::pin(TimeoutStream::new(Box::new(wire)))),
+            client: Client::new(Line::new(wire)),
             commands: 0,
             exists: None,
             uidvalidity: None,
@@ -116,18 +112,24 @@ impl Driver {
 
     /// Runs `UID FETCH arguments` and keeps the bytes that `pick` points out, which must lie in the response.
     ///
-    /// `expected` bytes may take their time; silence for `stall_timeout` ends the command.
+    /// `expected` bytes may take their time; silence for `stall_timeout` ends the command, and so do literals that
+    /// come to more than `allowed` bytes.
     pub(super) async fn download<K>(
         &mut self,
         arguments: &str,
         expected: u64,
+        allowed: u64,
         pick: impl for<'r> FnMut(&'r Response<'_>) -> Option<(K, &'r [u8])>,
     ) -> Result<Vec<(K, Vec<u8>)>, Error> {
         let limit = self.command_timeout + Duration::from_secs(expected / SLOWEST_BYTES_PER_SECOND);
-        self.client.get_mut().as_mut().set_read_timeout_pinned(Some(self.stall_timeout));
+        let line = self.client.get_mut();
+        line.limit_silence(Some(self.stall_timeout));
+        line.limit_literals(Some(allowed));
         let kept = self.exchange("UID FETCH", &[format!("UID FETCH {arguments}")], limit, pick).await;
         // Other commands may be silent for as long as they take: a MOVE of many messages is.
-        self.client.get_mut().as_mut().set_read_timeout_pinned(None);
+        let line = self.client.get_mut();
+        line.limit_silence(None);
+        line.limit_literals(None);
         kept
     }
 
@@ -271,6 +273,7 @@ impl Driver {
     fn broken(&self, during: &'static str, error: &io::Error) -> Error {
         match error.kind() {
             io::ErrorKind::UnexpectedEof => Error::Closed { during, said: None },
+            io::ErrorKind::FileTooLarge => Error::TooMuch { during },
             io::ErrorKind::TimedOut => Error::Timeout { during, limit: self.stall_timeout },
             // The parser's errors are `Other`, and so are those of OpenSSL, which alone have a cause: a peer
             // that vanishes without a TLS goodbye is one.

@@ -115,6 +115,12 @@ pub enum Error {
         /// How it broke.
         kind: io::ErrorKind,
     },
+    /// More came than anything that was asked for.
+    #[error("the server sends more during {during} than was asked for")]
+    TooMuch {
+        /// The command's name.
+        during: &'static str,
+    },
     /// The UIDs of the open folder have lost their meaning.
     #[error("the folder got another UIDVALIDITY while it was open, during {during}")]
     Renumbered {
@@ -163,6 +169,7 @@ impl Error {
             | Self::Timeout { .. }
             | Self::Closed { .. }
             | Self::Io { .. }
+            | Self::TooMuch { .. }
             | Self::Renumbered { .. }
             | Self::Unreadable { .. } => true,
             Self::Authority { .. }
@@ -196,6 +203,7 @@ impl Error {
             | Self::Timeout { .. }
             | Self::Closed { .. }
             | Self::Io { .. }
+            | Self::TooMuch { .. }
             | Self::Renumbered { .. }
             | Self::Unreadable { .. } => false,
         }
@@ -215,7 +223,7 @@ impl Error {
             | Self::Refused { .. } => "refused",
             Self::Timeout { .. } => "timeout",
             Self::Closed { .. } | Self::Io { .. } => "closed",
-            Self::Renumbered { .. } | Self::Unreadable { .. } => "unreadable",
+            Self::TooMuch { .. } | Self::Renumbered { .. } | Self::Unreadable { .. } => "unreadable",
         }
     }
 
@@ -263,6 +271,9 @@ impl Error {
             }
             Self::Closed { .. } | Self::Io { .. } => {
                 "Postroom connects again. If it stays, check the server's limits on connections, and its log."
+            }
+            Self::TooMuch { .. } => {
+                "Postroom connects again. If one message is at fault, it is held, and the rest goes on."
             }
             Self::Renumbered { .. } => "Postroom lists the folder anew, and knows stored mail again.",
             Self::Unreadable { .. } => {

@@ -10,12 +10,20 @@ use super::driver::fetched;
 use super::error::Error;
 use super::select::Selected;
 
+/// How much more may come than RFC822.SIZE makes expect, which some servers guess and some give as 0.
+const LEEWAY: u64 = 16 << 20;
+
+/// What may come for a message that is fetched alone, whatever size it was said to have. A mailbox of Microsoft 365
+/// takes 150 MB.
+const LARGEST: u64 = 160 << 20;
+
 impl Selected<'_> {
     /// Fetches messages, by ascending UID.
     ///
     /// A message that the server has not, or gives no bytes of (Exchange does that with items it cannot turn
     /// into mail), is not in the result, and that says nothing about whether it is in the folder. A message of
-    /// no bytes at all is. Everything asked for is in memory at once, so the caller bounds it.
+    /// no bytes at all is. Everything asked for is in memory at once, so the caller bounds it by the listed sizes; an
+    /// answer far beyond these is [too much](Error::TooMuch).
     pub async fn fetch(&mut self, wanted: &[Listed], extent: Extent) -> Result<Vec<Message>, Error> {
         let mut open: BTreeMap<Uid, Listed> = wanted.iter().map(|listed| (listed.uid, *listed)).collect();
         let mut messages = Vec::with_capacity(open.len());
@@ -27,9 +35,10 @@ impl Selected<'_> {
                 ),
                 Extent::Header => ("BODY.PEEK[HEADER]", 0),
             };
+            let allowed = allowed(extent, part.len(), expected);
             let sources = self
                 .driver
-                .download(&format!("{part} (UID {items})"), expected, |response| {
+                .download(&format!("{part} (UID {items})"), expected, allowed, |response| {
                     let (uid, bytes) = source(response, extent)?;
                     // Taken out, so that an answer given twice counts once and one not asked for not at all.
                     let listed = open.remove(&uid)?;
@@ -41,6 +50,12 @@ impl Selected<'_> {
         messages.sort_unstable_by_key(|message: &Message| message.listed.uid);
         Ok(messages)
     }
+}
+
+/// How many bytes may come for so many messages.
+fn allowed(extent: Extent, messages: usize, expected: u64) -> u64 {
+    let allowed = expected.saturating_mul(2).saturating_add(LEEWAY);
+    if messages == 1 && extent == Extent::Whole { allowed.max(LARGEST) } else { allowed }
 }
 
 /// The UID and the bytes in a FETCH response, in whatever order its items come.

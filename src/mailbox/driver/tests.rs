@@ -345,6 +345,58 @@ async fn errors_hold_nothing_of_a_mail_or_an_address() {
 }
 
 #[tokio::test]
+async fn more_than_was_asked_for_is_refused_when_it_is_announced() {
+    // Nothing comes after the announcement, so only the announcement can end it.
+    let fetched = |literal: &str| {
+        format!("C: P3 UID FETCH 5:6 (UID BODY.PEEK[])\nS: * 1 FETCH (UID 5 BODY[] {literal}\nstall")
+    };
+    for transcript in [
+        fetched("{3900000000}"),
+        fetched("{400000000}"),
+        fetched("{10000000}\nS: * 1 FETCH (UID 6 BODY[] {10000000}").replace(
+            "\nS: * 1 FETCH (UID 6",
+            &format!("\nS: {})\nS: * 1 FETCH (UID 6", "x".repeat(10_000_000)),
+        ),
+    ] {
+        let (mut session, _server) = script::inbox(2, &transcript).await;
+        let mut folder = session.select("INBOX").await.unwrap();
+
+        let error = folder.fetch(&[listed(5), listed(6)], Extent::Whole).await.unwrap_err();
+
+        assert!(matches!(error, Error::TooMuch { during: "UID FETCH" }), "{error}");
+        assert!(error.is_transient() && !error.is_refusal());
+    }
+
+    let folder = "C: P2 LIST \"\" \"*\"\nS: * LIST () \"/\" {2000000}\nstall";
+    let (mut session, _server) = script::session(folder).await;
+    let error = session.folders().await.unwrap_err();
+    assert!(matches!(error, Error::TooMuch { during: "LIST" }), "{error}");
+}
+
+#[tokio::test]
+async fn a_mail_alone_may_be_far_larger_than_the_server_said() {
+    let large = "x".repeat(20_000_000);
+    let (mut session, server) = script::inbox(
+        1,
+        &format!(
+            "
+            C: P3 UID FETCH 5 (UID BODY.PEEK[])
+            S: * 1 FETCH (UID 5 BODY[] {{20000000}}
+            S: {large})
+            S: P3 OK done
+            "
+        ),
+    )
+    .await;
+    let mut folder = session.select("INBOX").await.unwrap();
+
+    let messages = folder.fetch(&[listed(5)], Extent::Whole).await.unwrap();
+
+    assert_eq!(messages[0].source.len(), 20_000_000);
+    server.finished().await;
+}
+
+#[tokio::test]
 async fn another_uidvalidity_ends_the_session() {
     for told in [
         // In an answer, with it, and before the command that would use a UID.
