@@ -110,6 +110,20 @@ impl Driver {
         .map(drop)
     }
 
+    /// Runs a command as [`run`](Self::run) does, and leaves out lines about messages that cannot be read. Tells how
+    /// many there were.
+    pub(super) async fn run_sifted(
+        &mut self,
+        name: &'static str,
+        arguments: &str,
+        each: impl FnMut(&Response<'_>),
+    ) -> Result<usize, Error> {
+        self.client.get_mut().sift();
+        let ran = self.run(name, arguments, each).await;
+        let left_out = self.client.get_mut().stop_sifting();
+        ran.map(|()| left_out)
+    }
+
     /// Runs `UID FETCH arguments` and keeps the bytes that `pick` points out, which must lie in the response.
     ///
     /// `expected` bytes may take their time; silence for `stall_timeout` ends the command, and so do literals that

@@ -4,6 +4,7 @@
 //! parser reads again and again as it grows, and Exchange's answers to SEARCH have gaps.
 
 use std::collections::BTreeMap;
+use std::ops::RangeInclusive;
 
 use async_imap::imap_proto::{AttributeValue, Response};
 use chrono::{DateTime, FixedOffset};
@@ -24,8 +25,8 @@ const FIRST_SPAN: u32 = 1_000;
 /// one over all of UID space twelve.
 const GROWTH: u32 = 4;
 
-/// A size that the server leaves out or that does not fit RFC822.SIZE: more than anybody takes.
-const UNKNOWN_SIZE: u64 = u32::MAX as u64;
+/// A size that does not fit RFC822.SIZE: more than anybody takes.
+const HUGE: u64 = u32::MAX as u64;
 
 /// A window of a folder.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -55,7 +56,12 @@ impl Selected<'_> {
             // of a server whose UIDNEXT is too low.
             let hi = self.last.filter(|last| hi < last.0).map(|_| hi);
             let before = found.len();
-            let whole = self.look(lo, hi, &mut found).await?;
+            let mut whole = self.look(lo, hi, &mut found).await?;
+            // Of all that there is, something was left out: Exchange does that with what it cannot turn into mail.
+            let is_all = whole && hi.is_none() && above.0 == 0;
+            if is_all && found.len() < self.exists() as usize {
+                whole = self.look_again(1..=u32::MAX, "*", &mut found).await?;
+            }
             let highest = found.last_key_value().map_or(looked_at, |(&uid, _)| uid);
             match hi {
                 _ if !whole => return Ok(listing(found, highest, false)),
@@ -95,28 +101,76 @@ impl Selected<'_> {
         // `lo:*` brings the last message even if its UID is below `lo` (RFC 9051 §6.4.9).
         let window = lo..=hi.unwrap_or(u32::MAX);
         let mut whole = true;
-        self.driver
-            .run("UID FETCH", &format!("{lo}:{end} (UID RFC822.SIZE INTERNALDATE)"), |response| {
+        let unreadable = self
+            .driver
+            .run_sifted("UID FETCH", &format!("{lo}:{end} (UID RFC822.SIZE INTERNALDATE)"), |response| {
                 let Some((uid, items)) = fetched(response) else { return };
                 if window.contains(&uid.0) {
                     note(found.entry(uid).or_insert(unknown(uid)), items);
                 }
-                if found.len() > MAX_LISTED {
-                    found.pop_last();
-                    whole = false;
-                }
+                whole &= keep_lowest(found);
             })
             .await?;
+        if unreadable > 0 {
+            let highest = found.last_key_value().filter(|_| !whole).map_or(*window.end(), |(uid, _)| uid.0);
+            whole &= self.look_again(lo..=highest, &end, found).await?;
+        }
         Ok(whole)
     }
+
+    /// Adds messages of which the server tells in a way that cannot be read: without their dates, which are what is
+    /// odd as a rule, and in the end without their sizes.
+    async fn look_again(
+        &mut self,
+        window: RangeInclusive<u32>,
+        end: &str,
+        found: &mut BTreeMap<Uid, Listed>,
+    ) -> Result<bool, Error> {
+        let mut missing = Vec::new();
+        self.driver
+            .run("UID FETCH", &format!("{}:{end} (UID)", window.start()), |response| {
+                let uid = fetched(response).map(|(uid, _)| uid);
+                missing.extend(uid.filter(|uid| window.contains(&uid.0) && !found.contains_key(uid)));
+            })
+            .await?;
+        let missing: UidSet = missing.into_iter().collect();
+        tracing::debug!(messages = missing.len(), "asking again for what could not be read in a listing");
+        let mut whole = true;
+        for part in missing.split() {
+            for uid in part.iter() {
+                found.insert(uid, unknown(uid));
+                whole &= keep_lowest(found);
+            }
+            self.driver
+                .run_sifted("UID FETCH", &format!("{part} (UID RFC822.SIZE)"), |response| {
+                    let Some((uid, items)) = fetched(response) else { return };
+                    if let Some(listed) = found.get_mut(&uid) {
+                        note(listed, items);
+                    }
+                })
+                .await?;
+        }
+        Ok(whole)
+    }
+}
+
+/// Drops the highest UID if there are too many, and then answers false.
+fn keep_lowest(found: &mut BTreeMap<Uid, Listed>) -> bool {
+    if found.len() <= MAX_LISTED {
+        return true;
+    }
+    found.pop_last();
+    false
 }
 
 fn listing(found: BTreeMap<Uid, Listed>, looked_at: Uid, complete: bool) -> Listing {
     Listing { messages: found.into_values().collect(), looked_at, complete }
 }
 
+/// A message of which nothing is known as yet. One whose size the server does not tell is fetched like a small one;
+/// if it is not, the fetch ends in time.
 fn unknown(uid: Uid) -> Listed {
-    Listed { uid, size: UNKNOWN_SIZE, internal_date: None }
+    Listed { uid, size: 0, internal_date: None }
 }
 
 /// Takes what a response says of a message. Another response may say the rest: a change of flags, which nobody
@@ -125,6 +179,8 @@ fn note(listed: &mut Listed, items: &[AttributeValue<'_>]) {
     for item in items {
         match item {
             AttributeValue::Rfc822Size(size) => listed.size = u64::from(*size),
+            // How the parser gives a size that it cannot hold.
+            AttributeValue::Unknown if listed.size == 0 => listed.size = HUGE,
             AttributeValue::InternalDate(date) => listed.internal_date = internal_date(date),
             _ => {}
         }

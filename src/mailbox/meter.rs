@@ -59,7 +59,7 @@ impl Meter {
 }
 
 /// The length of the literal that follows a line: `* 3 FETCH (UID 7 BODY[] {1234}`.
-fn announced(line: &[u8]) -> Option<u64> {
+pub(super) fn announced(line: &[u8]) -> Option<u64> {
     let line = line.strip_suffix(b"}\r\n")?;
     let open = line.iter().rposition(|&byte| byte == b'{')?;
     let digits = line.get(open + 1..).filter(|digits| digits.iter().all(u8::is_ascii_digit))?;

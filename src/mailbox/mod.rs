@@ -27,6 +27,7 @@ mod select;
 mod server_text;
 mod session;
 mod settle;
+mod sieve;
 mod string;
 mod utf7;
 

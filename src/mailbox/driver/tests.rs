@@ -203,6 +203,10 @@ async fn an_answer_out_of_step_is_an_error_in_every_command() {
             "S: * 1 FETCH (UID 5 INTERNALDATE NIL)",
             "S: * OK [ALERT]é",
         ] {
+            // A listing goes on without a line about a message.
+            if ending.contains("FETCH") && call.transcript.contains("RFC822.SIZE") {
+                continue;
+            }
             let error = call.fails_with(ending).await;
             assert!(matches!(error, Error::Unreadable { .. }), "{} then {ending}: {error}", call.transcript);
         }

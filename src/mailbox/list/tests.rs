@@ -54,7 +54,7 @@ async fn messages_come_with_size_and_date_in_ascending_order() {
         Listing {
             messages: vec![
                 Listed { uid: Uid(4), size: 100, internal_date: date("1996-07-01T02:44:25-07:00") },
-                Listed { uid: Uid(7), size: UNKNOWN_SIZE, internal_date: None },
+                Listed { uid: Uid(7), size: HUGE, internal_date: None },
                 Listed { uid: Uid(12), size: 300, internal_date: date("2026-11-23T08:00:00+01:00") },
             ],
             looked_at: Uid(12),
@@ -239,6 +239,103 @@ async fn news_about_flags_does_not_hide_size_and_date() {
     let listing = session.select("INBOX").await.unwrap().list(Uid(0)).await.unwrap();
 
     assert_eq!(listing.messages, [Listed { uid: Uid(5), size: 100, internal_date: None }]);
+    server.finished().await;
+}
+
+#[tokio::test]
+async fn messages_whose_lines_cannot_be_read_are_listed_without_what_is_odd() {
+    let (mut session, server) = folder(
+        3,
+        None,
+        r#"
+        C: P3 UID FETCH 1:* (UID RFC822.SIZE INTERNALDATE)
+        S: * 1 FETCH (UID 4 RFC822.SIZE 100 INTERNALDATE "23-Nov-2026 08:00:00 +0100")
+        S: * 2 FETCH (UID 5 RFC822.SIZE 200 INTERNALDATE NIL)
+        S: * 3 FETCH (UID 6 RFC822.SIZE
+        S: P3 OK done
+        C: P4 UID FETCH 1:* (UID)
+        S: * 1 FETCH (UID 4)
+        S: * 2 FETCH (UID 5)
+        S: * 3 FETCH (UID 6)
+        S: P4 OK done
+        C: P5 UID FETCH 5:6 (UID RFC822.SIZE)
+        S: * 2 FETCH (UID 5 RFC822.SIZE 200)
+        S: * 3 FETCH (UID 6 RFC822.SIZE
+        S: P5 OK done
+        "#,
+    )
+    .await;
+
+    let listing = session.select("INBOX").await.unwrap().list(Uid(0)).await.unwrap();
+
+    let found: Vec<_> = listing
+        .messages
+        .iter()
+        .map(|listed| (listed.uid.0, listed.size, listed.internal_date.is_some()))
+        .collect();
+    assert_eq!(found, [(4, 100, true), (5, 200, false), (6, 0, false)]);
+    assert_eq!((listing.looked_at, listing.complete), (Uid(6), true));
+    server.finished().await;
+}
+
+#[tokio::test]
+async fn messages_that_the_server_leaves_out_are_asked_for_again() {
+    let (mut session, server) = folder(
+        3,
+        None,
+        "
+        C: P3 UID FETCH 1:* (UID RFC822.SIZE INTERNALDATE)
+        S: * 1 FETCH (UID 4 RFC822.SIZE 100)
+        S: * 2 FETCH (RFC822.SIZE 100)
+        S: P3 OK done
+        C: P4 UID FETCH 1:* (UID)
+        S: * 1 FETCH (UID 4)
+        S: * 2 FETCH (UID 5)
+        S: * 3 FETCH (UID 6)
+        S: P4 OK done
+        C: P5 UID FETCH 5:6 (UID RFC822.SIZE)
+        S: * 2 FETCH (UID 5 RFC822.SIZE 200)
+        S: P5 OK done
+        ",
+    )
+    .await;
+
+    let listing = session.select("INBOX").await.unwrap().list(Uid(0)).await.unwrap();
+
+    let found: Vec<_> = listing.messages.iter().map(|listed| (listed.uid.0, listed.size)).collect();
+    assert_eq!(found, [(4, 100), (5, 200), (6, 0)]);
+    server.finished().await;
+}
+
+#[tokio::test]
+async fn a_listing_stays_bounded_where_lines_cannot_be_read() {
+    let bad = (1..=1_200).map(|uid| format!("S: * {uid} FETCH (UID {uid} RFC822.SIZE"));
+    let bad = bad.collect::<Vec<_>>().join("\n");
+    let named = (1..=1_200).map(|uid| format!("S: * {uid} FETCH (UID {uid})"));
+    let named = named.collect::<Vec<_>>().join("\n");
+    let (mut session, server) = folder(
+        1_200,
+        None,
+        &format!(
+            "
+            C: P3 UID FETCH 1:* (UID RFC822.SIZE INTERNALDATE)
+            {bad}
+            S: P3 OK done
+            C: P4 UID FETCH 1:* (UID)
+            {named}
+            S: P4 OK done
+            C: P5 UID FETCH 1:1200 (UID RFC822.SIZE)
+            {bad}
+            S: P5 OK done
+            "
+        ),
+    )
+    .await;
+
+    let listing = session.select("INBOX").await.unwrap().list(Uid(0)).await.unwrap();
+
+    assert_eq!(uids(&listing), (1..=1_000).collect::<Vec<_>>());
+    assert_eq!((listing.looked_at, listing.complete), (Uid(1_000), false));
     server.finished().await;
 }
 
