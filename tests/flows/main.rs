@@ -12,6 +12,7 @@ mod database;
 mod deliveries;
 mod doubt;
 mod intake;
+mod oddities;
 mod poison;
 mod process;
 mod support;
