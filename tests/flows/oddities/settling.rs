@@ -91,6 +91,23 @@ async fn a_copy_that_is_said_to_be_done_into_a_folder_that_is_missing_deletes_no
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn mail_that_can_be_copied_and_not_removed_is_copied_once() {
+    let mut outlook = Outlook::with(Habits::default().without(&["MOVE"]), MOVE, "").await;
+    outlook.deliver(6);
+    // For two cycles, and for each half and quarter that is tried in them.
+    outlook.exchange.always("UID STORE", Reaction::no("Server Unavailable. 15"));
+    outlook.empty().await;
+    outlook.empty_later().await;
+    assert_eq!((outlook.exchange.count("INBOX"), outlook.exchange.count("Processed")), (6, 6));
+
+    outlook.exchange.behave();
+    outlook.empty_later().await;
+
+    outlook.assert_emptied().await;
+    assert_eq!(outlook.exchange.count("Processed"), 6);
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn a_target_folder_that_is_deleted_meanwhile_is_made_again() {
     let mut outlook = Outlook::new().await;
     for without in [&[][..], &["MOVE"]] {
