@@ -249,8 +249,8 @@ mod tests {
 
             let words = words.join(" ");
             prop_assert_eq!(decode(&words), text.as_str());
-            let quoted: String = text.bytes().map(|byte| format!("={byte:02X}")).collect();
-            let quoted = format!("=?UTF-8?q?{quoted}?=");
+            let quoted: Vec<String> = text.bytes().map(|byte| format!("={byte:02X}")).collect();
+            let quoted = format!("=?UTF-8?q?{}?=", quoted.concat());
             prop_assert_eq!(decode(&quoted), text.as_str());
         }
 

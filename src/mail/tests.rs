@@ -303,7 +303,7 @@ proptest! {
 }
 
 fn qp_of(bytes: &[u8]) -> String {
-    bytes.iter().map(|byte| format!("={byte:02X}")).collect()
+    bytes.iter().map(|byte| format!("={byte:02X}")).collect::<Vec<_>>().concat()
 }
 
 #[test]

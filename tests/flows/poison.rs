@@ -261,9 +261,9 @@ async fn a_large_mail_is_in_memory_a_few_times_at_most() {
 async fn sources(site: &Site) -> BTreeSet<Vec<u8>> {
     let rows = site.database.rows("SELECT size::text, encode(bytes, 'base64') FROM sources").await.unwrap();
     let unpacked = rows.into_iter().map(|row| {
-        let [size, base64] = row.try_into().unwrap();
+        let [length, base64] = row.try_into().unwrap();
         let packed = from_base64(&base64);
-        zstd::bulk::decompress(&packed, size.parse().unwrap()).unwrap()
+        zstd::bulk::decompress(&packed, length.parse().unwrap()).unwrap()
     });
     unpacked.collect()
 }
