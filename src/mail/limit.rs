@@ -34,6 +34,10 @@ pub(super) const ADDRESSES: usize = 1_000;
 /// Longest file name kept: the most that common file systems take.
 pub(super) const FILENAME_BYTES: usize = 255;
 
+/// Lines beginning with two dashes that are looked at for a delimiter, on all levels together. What follows the last
+/// is one part.
+pub(super) const DASHED_LINES: usize = 5_000_000;
+
 /// MIME parts read, and Content-IDs looked for in the HTML.
 pub(super) const PARTS: usize = 1_000;
 

@@ -58,7 +58,7 @@ pub(super) fn parts<'a>(
     defects: &mut BTreeSet<Defect>,
 ) -> Vec<Part<'a>> {
     let budget = limit::LEVELS_BYTES.max(limit::LEVELS.saturating_mul(body.len()));
-    let mut splitter = Splitter { parts: Vec::new(), budget, defects };
+    let mut splitter = Splitter { parts: Vec::new(), budget, lines: limit::DASHED_LINES, defects };
     splitter.add(header, body, PLAIN, 0);
     splitter.parts
 }
@@ -67,6 +67,8 @@ struct Splitter<'a, 'd> {
     parts: Vec<Part<'a>>,
     /// How many more bytes are searched for delimiters.
     budget: usize,
+    /// How many more lines that may be delimiters are looked at.
+    lines: usize,
     defects: &'d mut BTreeSet<Defect>,
 }
 
@@ -86,7 +88,10 @@ impl<'a> Splitter<'a, '_> {
             return index;
         };
         self.budget = budget;
-        let (sections, closed) = sections(content, boundary.as_deref().unwrap_or_default());
+        let (sections, closed) = sections(content, boundary.as_deref().unwrap_or_default(), &mut self.lines);
+        if self.lines == 0 {
+            self.defects.insert(Defect::TooMany);
+        }
         if !closed {
             self.defects.insert(Defect::BrokenStructure);
         }
@@ -182,11 +187,11 @@ fn text(value: &str) -> String {
 ///
 /// A delimiter behind the closing one opens a section again: some programs give a multipart and one of its
 /// parts the same boundary.
-fn sections<'a>(content: &'a [u8], boundary: &str) -> (Vec<&'a [u8]>, bool) {
+fn sections<'a>(content: &'a [u8], boundary: &str, lines: &mut usize) -> (Vec<&'a [u8]>, bool) {
     let mut sections = Vec::new();
     let mut open: Option<usize> = None;
     let mut closed = false;
-    for delimiter in delimiters(content, boundary) {
+    for delimiter in delimiters(content, boundary, lines) {
         if let Some(start) = open {
             sections.push(content.get(start..delimiter.start).unwrap_or_default());
         }
@@ -212,7 +217,7 @@ struct Delimiter {
     closes: bool,
 }
 
-fn delimiters(content: &[u8], boundary: &str) -> impl Iterator<Item = Delimiter> {
+fn delimiters(content: &[u8], boundary: &str, lines: &mut usize) -> impl Iterator<Item = Delimiter> {
     let finder = memmem::Finder::new(b"\n--");
     let mut dashes = content.starts_with(b"--").then_some(0);
     let mut from = 0;
@@ -226,6 +231,7 @@ fn delimiters(content: &[u8], boundary: &str) -> impl Iterator<Item = Delimiter>
                 None => from + finder.find(content.get(from..)?)? + 1,
             };
             from = line;
+            *lines = lines.checked_sub(1)?;
             if let Some(delimiter) = delimiter(content, line, boundary) {
                 // The line break behind it may be the one before the next.
                 from = delimiter.end.saturating_sub(1).max(line);

@@ -180,12 +180,25 @@ fn a_large_message_is_read_a_few_times_at_most() {
     for level in 0..limit::DEPTH {
         write!(source, "Content-Type: multipart/mixed; boundary=b{level}\n\n--b{level}\n").unwrap();
     }
-    source += &"\n--x".repeat(limit::LEVELS_BYTES / limit::LEVELS / 4 + 1_000);
+    source += &"x".repeat(limit::LEVELS_BYTES / limit::LEVELS + 10_000);
 
     let (parts, defects) = read(&source);
 
     assert_eq!(parts.len(), limit::LEVELS + 1);
     assert!(defects.contains(&Defect::TooDeep));
+}
+
+#[test]
+fn lines_that_almost_are_delimiters_are_not_looked_at_for_ever() {
+    let line = "--bb\n";
+    let lines = line.repeat(limit::DASHED_LINES);
+    let source = format!("Content-Type: multipart/mixed; boundary=b\n\n--b\n\n{lines}--b\n\nx\n--b--\n");
+
+    let (parts, defects) = read(&source);
+
+    assert_eq!(parts.len(), 2);
+    assert!(parts[1].content.ends_with(b"--b--\n"), "nothing is lost");
+    assert_eq!(defects, [Defect::BrokenStructure, Defect::TooMany].into());
 }
 
 #[test]
