@@ -152,6 +152,8 @@ fn pause_asked(value: &str, now: SystemTime) -> Option<Duration> {
 
 #[cfg(test)]
 mod tests {
+    use proptest::prelude::*;
+
     use super::*;
 
     fn retry(status: u16) -> Outcome {
@@ -211,6 +213,27 @@ mod tests {
     fn no_pause_is_longer_than_a_day() {
         for long in ["86401", "99999999999999999999999", "Fri, 31 Dec 9999 23:59:59 GMT"] {
             assert_eq!(asked(503, long), Some(Duration::from_hours(24)), "{long}");
+        }
+    }
+
+    proptest! {
+        #[test]
+        fn every_answer_has_a_meaning(
+            status in any::<u16>(),
+            retry_after in proptest::option::of(prop_oneof![".*", "-?[0-9]{0,25}", "[A-Z][a-z]{2}, [0-9]{2} Nov [0-9]{4} 08:49:37 GMT"]),
+            now in 0..=253_402_300_799_u64,
+        ) {
+            let now = SystemTime::UNIX_EPOCH + Duration::from_secs(now);
+            let outcome = Outcome::of_answer(status, retry_after.as_deref(), now);
+
+            prop_assert_eq!(outcome.status(), Some(status));
+            prop_assert_eq!(outcome.to_string(), format!("answered {status}"));
+            let is_success = (200..300).contains(&status);
+            prop_assert_eq!(matches!(outcome, Outcome::Delivered { .. }), is_success);
+            prop_assert_eq!(outcome.cure().is_empty(), is_success);
+            if let Outcome::Retry { retry_after: Some(pause), .. } = outcome {
+                prop_assert!(pause <= LONGEST_RETRY_AFTER && (status == 429 || status == 503));
+            }
         }
     }
 }

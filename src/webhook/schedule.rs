@@ -154,7 +154,78 @@ mod tests {
         assert_ne!(jitter("evt_a", 1).to_bits(), jitter("evt_b", 1).to_bits());
     }
 
+    /// Any outcome at all.
+    fn outcome() -> impl Strategy<Value = Outcome> {
+        let cause = prop_oneof![
+            any::<u16>().prop_map(Cause::Status),
+            Just(Cause::Dns),
+            Just(Cause::Connect),
+            Just(Cause::Timeout),
+            Just(Cause::Tls),
+            Just(Cause::TooSlow),
+            Just(Cause::Reset),
+        ];
+        let wish = proptest::option::of((0..=86_400_u64).prop_map(Duration::from_secs));
+        prop_oneof![
+            (200..300_u16).prop_map(|status| Outcome::Delivered { status }),
+            Just(REFUSED),
+            Just(Outcome::SwitchOff),
+            (cause, wish).prop_map(|(cause, retry_after)| Outcome::Retry { cause, retry_after }),
+        ]
+    }
+
     proptest! {
+        #[test]
+        fn pauses_grow_and_end_within_the_days_promised(jitters in prop::array::uniform10(0.0..=1.0_f64)) {
+            let mut pauses = Vec::new();
+            for (attempt, jitter) in (1..).zip(jitters) {
+                let Next::Again(pause) = next(&BUSY, attempt, jitter) else {
+                    panic!("attempt {attempt} was the last");
+                };
+                pauses.push(pause);
+            }
+
+            // From 10 hours on, chance may make a pause shorter than the one before.
+            prop_assert!(PAUSES.is_sorted() && pauses[..7].is_sorted(), "{pauses:?}");
+            let days = pauses.iter().sum::<Duration>().as_secs_f64() / 86_400.0;
+            prop_assert!((2.5..=3.8).contains(&days), "{days} days");
+            prop_assert_eq!(next(&BUSY, 11, jitters[0]), Next::Dead);
+        }
+
+        #[test]
+        fn whatever_happens_something_follows_and_within_a_bounded_time(
+            outcome in outcome(),
+            attempt in any::<i32>(),
+            jitter in 0.0..=1.0_f64,
+        ) {
+            match next(&outcome, attempt, jitter) {
+                Next::Delivered => {
+                    let is_delivered = matches!(outcome, Outcome::Delivered { .. });
+                    prop_assert!(is_delivered);
+                }
+                Next::Again(pause) => {
+                    prop_assert!(attempt <= 10 || outcome == Outcome::SwitchOff, "attempt {}", attempt);
+                    prop_assert!(pause <= Duration::from_hours(24).mul_f64(1.2), "{:?}", pause);
+                }
+                Next::Dead => {
+                    let last = if matches!(outcome, Outcome::Rejected { .. }) { 3 } else { 11 };
+                    prop_assert!(attempt >= last, "attempt {}", attempt);
+                }
+            }
+        }
+
+        #[test]
+        fn a_probe_comes_within_seconds_and_a_minute(failures in any::<i32>(), jitter in 0.0..=1.0_f64) {
+            let pause = probe_pause(failures, 5, jitter);
+            prop_assert!(pause >= Duration::from_secs(4) && pause <= Duration::from_secs(72), "{:?}", pause);
+            prop_assert!(probe_pause(failures.saturating_add(1), 5, jitter) >= pause);
+        }
+
+        #[test]
+        fn chance_lies_between_nothing_and_all(event_id in ".*", attempt in any::<i32>()) {
+            prop_assert!((0.0..=1.0).contains(&jitter(&event_id, attempt)));
+        }
+
         #[test]
         fn a_pause_stays_within_a_fifth_of_its_mean(event_id in ".*", attempt in 1..=10_i32) {
             let even = PAUSES[usize::try_from(attempt - 1).unwrap()];
