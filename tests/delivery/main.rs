@@ -4,7 +4,13 @@
 //! Pauses and leases are never waited for: a test moves what lies in the future into the past
 //! (`World::pass_time`).
 
-#![expect(clippy::unwrap_used, clippy::expect_used, reason = "a failed setup step is a failed test")]
+#![expect(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::indexing_slicing,
+    clippy::panic,
+    reason = "a failed setup step is a failed test"
+)]
 
 mod claims;
 mod flow;

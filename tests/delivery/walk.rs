@@ -212,19 +212,20 @@ struct Walk<'a> {
 impl Walk<'_> {
     async fn step(&mut self) {
         match self.chance.below(20) {
-            0..4 => self.store_event().await,
-            4..10 => {
+            0..3 => self.store_event().await,
+            3..8 => {
                 let (webhook, limit) = (self.chance.one_of(&WEBHOOKS), 1 + self.chance.below(4));
                 self.claim(webhook, limit).await;
             }
-            10..15 => self.finish().await,
-            15 => self.release().await,
-            16 => self.end_leases().await,
-            17 | 18 => self.pass_time().await,
+            8..14 => self.finish().await,
+            14 => self.release().await,
+            15 => self.end_leases().await,
+            16 | 17 => self.pass_time().await,
             _ => self.retry().await,
         }
     }
 
+    #[expect(clippy::needless_pass_by_value, reason = "both are made for the comparison")]
     fn same<T: PartialEq + Debug>(&self, real: T, modelled: T) {
         assert_eq!(real, modelled, "what is, and what the model says, {}", self.at);
     }
@@ -289,19 +290,20 @@ impl Walk<'_> {
         if self.claims.is_empty() {
             return;
         }
-        // The newest ones rather than others, or hardly any would be in time.
-        let age = self.chance.below(self.claims.len()).min(self.chance.below(6));
-        let held = self.claims[self.claims.len() - 1 - age].clone();
+        // Mostly one of the newest, or hardly any would be in time. A finished one goes to the old ones.
+        let age = if self.chance.below(5) == 0 { self.claims.len() } else { self.claims.len().min(3) };
+        let held = self.claims.remove(self.claims.len() - 1 - self.chance.below(age));
+        self.claims.insert(0, held.clone());
         let fails = |rest| Health::Fails { rest, probe_pause: LEASE };
         // In bad times nearly everything fails, or no webhook would ever count as down.
-        let chance = if self.is_bad_time { 10 + self.chance.below(15) } else { self.chance.below(24) };
+        let chance = if self.is_bad_time { 10 + self.chance.below(30) } else { self.chance.below(20) };
         let (fate, health) = match chance {
             0..11 => (Fate::Delivered, Health::Works),
             11 => (Fate::Dead, Health::Works),
-            12..19 => (Fate::Retry { after: Duration::ZERO }, fails(None)),
-            19..21 => (Fate::Retry { after: LEASE }, fails(None)),
-            21 => (Fate::Retry { after: LEASE }, fails(Some(LEASE))),
-            22..24 => (Fate::Dead, fails(None)),
+            12..26 => (Fate::Retry { after: Duration::ZERO }, fails(None)),
+            26..31 => (Fate::Retry { after: LEASE }, fails(None)),
+            31..33 => (Fate::Retry { after: LEASE }, fails(Some(LEASE))),
+            33..39 => (Fate::Dead, fails(None)),
             _ => (Fate::Retry { after: Duration::ZERO }, Health::Gone),
         };
         self.finish_as(&held, fate, health).await;
