@@ -155,3 +155,34 @@ async fn deliveries_to_a_webhook_that_is_not_configured_are_said() {
     assert_eq!(run(&config, &["drain"]).await.0, Some(0));
     assert_eq!(site.number(DELIVERED).await, 2);
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn floods_of_answers_take_no_memory() {
+    let site = Site::new().await;
+    let config = site.config_file(MOVE, "");
+    let text = std::fs::read_to_string(&config).unwrap();
+    std::fs::write(&config, text.replace("timeout = \"5s\"", "timeout = \"2s\"")).unwrap();
+    site.account.deliver(&mail("quiet", "")).unwrap();
+    let mut worker = start(&config, &["run"]);
+    wait_for_rows(&site, DELIVERED, 1).await;
+    let peak = || {
+        let status = std::fs::read_to_string(format!("/proc/{}/status", worker.id())).unwrap();
+        let line = status.lines().find(|line| line.starts_with("VmHWM")).unwrap().to_owned();
+        line.split_whitespace().nth(1).unwrap().parse::<u64>().unwrap() / 1024
+    };
+    let before = peak();
+
+    let many_headers = (0..100_000).fold(Answer::status(200), |answer, _| answer.header("X-Many", "x"));
+    let large = Answer::status(200).body(vec![0; 64 << 20]);
+    let floods = [Answer::endless(), Answer::endless_head(), Answer::interim(), many_headers, large];
+    let count = floods.len();
+    site.helpdesk.answer_in_turn(floods);
+    site.account.deliver_many((0..count).map(|n| mail(&format!("flood{n}"), ""))).unwrap();
+    let ended = "SELECT count(*) FROM deliveries WHERE attempt > 0 AND lease_until IS NULL";
+    wait_for_rows(&site, ended, i64::try_from(count).unwrap() + 1).await;
+    let after = peak();
+
+    assert!(after <= before + 16, "{before} MiB before, {after} MiB after");
+    worker.signal(Signal::TERM).unwrap();
+    assert!(worker.wait(LIMIT).await.unwrap().success());
+}
