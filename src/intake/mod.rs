@@ -80,8 +80,9 @@ pub async fn cycle(job: &Job<'_>, session: &mut Session, stop: &CancellationToke
     let (folder, watermark) = job.store.open_folder(job.lease, selected.uidvalidity()).await?;
     pass(job, &mut selected, &folder, watermark, stop).await?;
 
-    let is_emptied = job.plan.stays().is_none() && !stop.is_cancelled();
-    if is_emptied && selected.exists() > 0 && job.store.sweep(&folder, selected.exists()).await? {
+    // With nothing done, what is there can't have come in the meantime.
+    let is_quiet = tally.work() == before && job.plan.stays().is_none() && !stop.is_cancelled();
+    if is_quiet && selected.exists() > 0 && job.store.sweep(&folder, selected.exists()).await? {
         info!(
             mailbox = job.mailbox.name,
             "the folder holds more than is known of: listing it from its beginning"

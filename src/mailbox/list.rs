@@ -7,7 +7,7 @@ use std::collections::BTreeMap;
 use std::ops::RangeInclusive;
 
 use async_imap::imap_proto::{AttributeValue, Response};
-use chrono::{DateTime, FixedOffset};
+use chrono::{DateTime, Datelike, FixedOffset};
 
 use crate::message::{Listed, Uid, UidSet};
 
@@ -187,9 +187,11 @@ fn note(listed: &mut Listed, items: &[AttributeValue<'_>]) {
     }
 }
 
-/// Reads `17-Jul-1996 02:44:25 -0700`; a day below ten is padded with a space (RFC 9051 §9, `date-day-fixed`).
+/// Reads `17-Jul-1996 02:44:25 -0700`; a day below ten is padded with a space (RFC 9051 §9, `date-day-fixed`). A year
+/// that nobody lives in is none: PostgreSQL would refuse it, and with it the whole listing.
 fn internal_date(date: &str) -> Option<DateTime<FixedOffset>> {
-    DateTime::parse_from_str(date.trim(), "%d-%b-%Y %H:%M:%S %z").ok()
+    let date = DateTime::parse_from_str(date.trim(), "%d-%b-%Y %H:%M:%S %z").ok()?;
+    (1..=9_999).contains(&date.year()).then_some(date)
 }
 
 #[cfg(test)]

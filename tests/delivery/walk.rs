@@ -7,6 +7,7 @@ use std::collections::BTreeMap;
 use std::fmt::Debug;
 use std::time::Duration;
 
+use devstack::Chance;
 use postroom::store::{
     BREAKS_AT, Claim, DeliveryStatus, Fate, Finish, Finished, Health, NotRetried, Retried, Store,
 };
@@ -39,7 +40,7 @@ async fn a_random_walk_over_the_outbox_agrees_with_its_model() {
         let mut walk = Walk {
             stores: &stores,
             connection: PgConnection::connect(world.database.url()).await.unwrap(),
-            chance: Chance(seed),
+            chance: Chance::of(seed),
             at: format!("with POSTROOM_SEED={seed}"),
             model: Model::default(),
             claims: Vec::new(),
@@ -178,23 +179,6 @@ struct Held {
     claim: Claim,
 }
 
-/// The generator `SplitMix64`: all that is asked of it is to differ and to repeat.
-struct Chance(u64);
-
-impl Chance {
-    fn below(&mut self, bound: usize) -> usize {
-        self.0 = self.0.wrapping_add(0x9E37_79B9_7F4A_7C15);
-        let mut mixed = self.0;
-        mixed = (mixed ^ (mixed >> 30)).wrapping_mul(0xBF58_476D_1CE4_E5B9);
-        mixed = (mixed ^ (mixed >> 27)).wrapping_mul(0x94D0_49BB_1331_11EB);
-        usize::try_from((mixed ^ (mixed >> 31)) % u64::try_from(bound).unwrap()).unwrap()
-    }
-
-    fn one_of<T: Copy>(&mut self, choices: &[T]) -> T {
-        choices[self.below(choices.len())]
-    }
-}
-
 struct Walk<'a> {
     /// Those of two workers.
     stores: &'a [Store; 2],
@@ -211,10 +195,10 @@ struct Walk<'a> {
 
 impl Walk<'_> {
     async fn step(&mut self) {
-        match self.chance.below(20) {
+        match self.chance.index(20) {
             0..3 => self.store_event().await,
             3..8 => {
-                let (webhook, limit) = (self.chance.one_of(&WEBHOOKS), 1 + self.chance.below(4));
+                let (webhook, limit) = (self.chance.one_of(&WEBHOOKS), 1 + self.chance.index(4));
                 self.claim(webhook, limit).await;
             }
             8..14 => self.finish().await,
@@ -231,7 +215,7 @@ impl Walk<'_> {
     }
 
     fn store(&mut self) -> &Store {
-        &self.stores[self.chance.below(2)]
+        &self.stores[self.chance.index(2)]
     }
 
     async fn store_event(&mut self) {
@@ -291,12 +275,12 @@ impl Walk<'_> {
             return;
         }
         // Mostly one of the newest, or hardly any would be in time. A finished one goes to the old ones.
-        let age = if self.chance.below(5) == 0 { self.claims.len() } else { self.claims.len().min(3) };
-        let held = self.claims.remove(self.claims.len() - 1 - self.chance.below(age));
+        let age = if self.chance.index(5) == 0 { self.claims.len() } else { self.claims.len().min(3) };
+        let held = self.claims.remove(self.claims.len() - 1 - self.chance.index(age));
         self.claims.insert(0, held.clone());
         let fails = |rest| Health::Fails { rest, probe_pause: LEASE };
         // In bad times nearly everything fails, or no webhook would ever count as down.
-        let chance = if self.is_bad_time { 10 + self.chance.below(30) } else { self.chance.below(20) };
+        let chance = if self.is_bad_time { 10 + self.chance.index(30) } else { self.chance.index(20) };
         let (fate, health) = match chance {
             0..11 => (Fate::Delivered, Health::Works),
             11 => (Fate::Dead, Health::Works),
@@ -321,7 +305,7 @@ impl Walk<'_> {
         if self.claims.is_empty() {
             return;
         }
-        let held = self.claims.remove(self.chance.below(self.claims.len()));
+        let held = self.claims.remove(self.chance.index(self.claims.len()));
         self.store().release(std::slice::from_ref(&held.claim)).await.unwrap();
         if let Some(delivery) = self.model.held(&held) {
             delivery.attempt -= 1;
@@ -351,7 +335,7 @@ impl Walk<'_> {
     }
 
     async fn retry(&mut self) {
-        match self.chance.below(3) {
+        match self.chance.index(3) {
             0 => {
                 let retried = self.store().retry_all().await.unwrap();
                 let expected = self.model.retry(|_| true);
@@ -362,7 +346,7 @@ impl Walk<'_> {
                 self.retry_webhook(webhook).await;
             }
             _ => {
-                let event_id = format!("evt_{}", self.chance.below(20));
+                let event_id = format!("evt_{}", self.chance.index(20));
                 let retried = self.store().retry_events(std::slice::from_ref(&event_id)).await.unwrap();
                 let expected = self.model.retry(|delivery| delivery.event_id == event_id);
                 let first = self.model.deliveries.iter().find(|delivery| delivery.event_id == event_id);

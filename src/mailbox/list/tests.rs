@@ -360,3 +360,14 @@ async fn only_those_asked_for_are_present() {
     assert_eq!(present.to_string(), "5,8");
     server.finished().await;
 }
+
+#[test]
+fn a_year_that_nobody_lives_in_is_no_date() {
+    assert!(internal_date("17-Jul-1996 02:44:25 -0700").is_some());
+    assert!(internal_date(" 7-Jul-0001 02:44:25 +0000").is_some());
+    for date in
+        ["17-Jul--5000 02:44:25 +0000", "17-Jul-+99999 02:44:25 +0000", "17-Jul-0000 02:44:25 +0000", "NIL"]
+    {
+        assert!(internal_date(date).is_none(), "{date}");
+    }
+}

@@ -39,4 +39,10 @@ impl Chance {
     pub fn index(&mut self, len: usize) -> usize {
         usize::try_from(self.below(len as u64)).unwrap_or(0)
     }
+
+    /// One of these. Panics if there are none.
+    pub fn one_of<T: Copy>(&mut self, choices: &[T]) -> T {
+        let index = self.index(choices.len());
+        *choices.get(index).unwrap_or_else(|| unreachable!("the index is below the length"))
+    }
 }
