@@ -101,6 +101,7 @@ impl Driver {
         limit: Duration,
         mut each: impl FnMut(&Response<'_>),
     ) -> Result<(), Error> {
+        self.client.get_mut().limit_literals(None);
         self.catch_up(name)?;
         self.exchange(name, lines, limit, |response| {
             each(response);
@@ -141,9 +142,7 @@ impl Driver {
         line.limit_literals(Some(allowed));
         let kept = self.exchange("UID FETCH", &[format!("UID FETCH {arguments}")], limit, pick).await;
         // Other commands may be silent for as long as they take: a MOVE of many messages is.
-        let line = self.client.get_mut();
-        line.limit_silence(None);
-        line.limit_literals(None);
+        self.client.get_mut().limit_silence(None);
         kept
     }
 

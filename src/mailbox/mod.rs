@@ -9,6 +9,9 @@
 //! EXPUNGE and no CLOSE is ever sent.
 //! Invariant: an answer counts as given only when its tagged OK has been read. NO, BAD, BYE and the end of the
 //! connection are errors, never an empty success.
+//! Invariant: a UID is named only under the UIDVALIDITY that it was listed under; another ends the session.
+//! Invariant: no more is taken in than was asked for, whatever is announced, and one message that cannot be listed
+//! hides no other.
 //! Invariant: what the server says is kept only as [`ServerText`], without addresses; what it sends of a mail
 //! is never kept in an error or a log.
 

@@ -123,6 +123,6 @@ async fn it_misbehaves_as_told_and_records_everything() -> Result<()> {
 
     let last = exchange.commands().pop().context("it records what it is told")?;
     assert_eq!((last.line().as_str(), last.uidvalidity), ("LIST \"\" *", Some(14)));
-    assert_eq!(exchange.connections(), 1);
+    assert_eq!(exchange.most_open(), 1);
     Ok(())
 }

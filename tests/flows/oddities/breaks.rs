@@ -1,7 +1,8 @@
 //! Servers that refuse, break off or fall silent, at every command.
 
 use super::outlook::Outlook;
-use crate::support::MOVE;
+use crate::support::{LIMIT, MOVE, start};
+use devstack::Signal;
 use devstack::exchange::{Habits, Reaction};
 
 /// Every command of a cycle, by what is only in its line.
@@ -111,4 +112,27 @@ async fn an_answer_that_ends_anywhere_in_a_mail_is_no_mail() {
 
     outlook.assert_emptied().await;
     assert_eq!(outlook.exchange.count("Processed"), 4);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn the_worker_goes_on_after_every_break_with_one_connection_at_a_time() {
+    let mut outlook = Outlook::new().await;
+    outlook.intake.store.release_lease(&outlook.intake.lease).await.unwrap();
+    outlook.exchange.once("SELECT", Reaction::throttle(1_000));
+    outlook.exchange.once("UID MOVE", Reaction::Close("Session invalidated - AccessTokenExpired"));
+    outlook.deliver(5);
+    let mut worker = start(&outlook.config_file(), &["run"]);
+    outlook.exchange.wait_for_count("Processed", 5, LIMIT).await.unwrap();
+
+    // In the session that goes on, too.
+    outlook.exchange.once("UID MOVE", Reaction::Deny("NO Server Unavailable. 15".to_owned()));
+    outlook.exchange.change(|mailbox| mailbox.delete("Processed"));
+    outlook.deliver(5);
+    outlook.exchange.wait_for_count("Processed", 5, LIMIT).await.unwrap();
+    worker.signal(Signal::TERM).unwrap();
+    assert!(worker.wait(LIMIT).await.unwrap().success());
+
+    outlook.assert_promise().await;
+    assert_eq!(outlook.exchange.count("INBOX"), 0);
+    assert_eq!(outlook.exchange.most_open(), 1);
 }

@@ -1,7 +1,7 @@
 //! What is odd about the list of messages.
 
 use super::outlook::Outlook;
-use crate::support::MOVE;
+use crate::support::{MOVE, mail};
 use devstack::exchange::{Habits, Reaction};
 
 #[tokio::test(flavor = "multi_thread")]
@@ -71,7 +71,7 @@ async fn a_server_that_does_not_tell_uidnext_is_emptied() {
 async fn sizes_that_are_wrong_lose_nothing() {
     let mut outlook = Outlook::new().await;
     let uids = outlook.deliver(9);
-    let mut large = crate::support::mail("large", "");
+    let mut large = mail("large", "");
     large.extend("A long line of nothing much.\n".repeat(50_000).into_bytes());
     let large = outlook.deliver_one(&large);
     for (uid, size) in [(uids[1], 0), (uids[4], 1), (uids[7], 140 << 20), (large, 0)] {
@@ -82,6 +82,22 @@ async fn sizes_that_are_wrong_lose_nothing() {
 
     outlook.assert_emptied().await;
     assert_eq!(outlook.exchange.count("Processed"), 10);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_huge_mail_that_is_said_to_be_empty_is_taken_alone() {
+    let mut outlook = Outlook::new().await;
+    outlook.deliver(6);
+    let mut huge = mail("huge", "Content-Type: application/octet-stream\n");
+    huge.extend("x".repeat(17_500_000).into_bytes());
+    let huge = outlook.deliver_one(&huge);
+    outlook.change(huge, |message| message.size = 0);
+
+    let failures = outlook.empty().await;
+
+    assert!(!failures.is_empty(), "it is too much for a batch of empty mails");
+    outlook.assert_emptied().await;
+    assert_eq!(outlook.exchange.count("Processed"), 7);
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -1,6 +1,7 @@
 //! A mailbox on a server that behaves like Exchange, a database, and what must hold whatever the server does.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::path::PathBuf;
 
 use crate::support::{Intake, MOVE, mail};
 use devstack::exchange::{Habits, Message};
@@ -27,6 +28,8 @@ const SAID: [&str; 12] = [
 /// Those of them that change a message.
 const CHANGES: [&str; 4] = ["UID MOVE", "UID COPY", "UID STORE", "UID EXPUNGE"];
 
+const CONFIG: &str = "postroom.toml";
+
 /// How often a server may break off before something must have come of it.
 const MAX_FAILURES: usize = 12;
 
@@ -37,7 +40,7 @@ pub(super) struct Outlook {
     pub(super) intake: Intake,
     /// Every mail that came to the inbox.
     seeds: Vec<Vec<u8>>,
-    _folder: tempfile::TempDir,
+    folder: tempfile::TempDir,
 }
 
 impl Outlook {
@@ -63,6 +66,8 @@ impl Outlook {
             r#"
             [database]
             url = "{database}"
+            [ops]
+            listen = "off"
             {sections}
             [[mailbox]]
             name = "support"
@@ -72,6 +77,7 @@ impl Outlook {
             username = "{user}"
             auth = {{ kind = "password", password = "{password}" }}
             settle = {settle}
+            poll_interval = "1s"
             connect_timeout = "{timeout}"
             command_timeout = "{timeout}"
             stall_timeout = "{timeout}"
@@ -83,10 +89,15 @@ impl Outlook {
             user = exchange.user(),
             password = exchange.password(),
         );
-        let path = folder.path().join("postroom.toml");
+        let path = folder.path().join(CONFIG);
         std::fs::write(&path, text).unwrap();
         let intake = Intake::new(Config::load(Some(&path), []).unwrap()).await;
-        Self { exchange, database, intake, seeds: Vec::new(), _folder: folder }
+        Self { exchange, database, intake, seeds: Vec::new(), folder }
+    }
+
+    /// The configuration file, for a worker of its own.
+    pub(super) fn config_file(&self) -> PathBuf {
+        self.folder.path().join(CONFIG)
     }
 
     /// Delivers mails that differ from all others.

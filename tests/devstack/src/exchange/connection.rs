@@ -26,12 +26,22 @@ pub(super) struct State {
     pub(super) habits: Habits,
     pub(super) scripts: Vec<Script>,
     pub(super) commands: Vec<Command>,
-    pub(super) connections: usize,
+    /// How many connections are open, …
+    open: usize,
+    /// … and how many were at most.
+    pub(super) most_open: usize,
 }
 
 impl State {
     pub(super) fn new(habits: Habits) -> Self {
-        Self { mailbox: Mailbox::new(), habits, scripts: Vec::new(), commands: Vec::new(), connections: 0 }
+        Self {
+            mailbox: Mailbox::new(),
+            habits,
+            scripts: Vec::new(),
+            commands: Vec::new(),
+            open: 0,
+            most_open: 0,
+        }
     }
 }
 
@@ -39,9 +49,10 @@ pub(super) async fn serve(tcp: TcpStream, state: Arc<Mutex<State>>, tls: TlsAcce
     // Answers come in small pieces.
     let _ = tcp.set_nodelay(true);
     if let Ok(stream) = tls.accept(tcp).await {
-        lock(&state).connections += 1;
+        lock(&state).opened();
         // A client that breaks off is what tests do here. The connection ends, that is all.
         let _ = converse(BufStream::new(stream), &state).await;
+        lock(&state).open -= 1;
     }
 }
 
@@ -77,6 +88,11 @@ enum Then {
 }
 
 impl State {
+    fn opened(&mut self) {
+        self.open += 1;
+        self.most_open = self.most_open.max(self.open);
+    }
+
     fn react(&mut self, mut command: Command, session: &mut Session) -> Reply {
         command.uidvalidity = session.uidvalidity();
         self.commands.push(command.clone());

@@ -158,9 +158,9 @@ impl Exchange {
         lock(&self.state).commands.clone()
     }
 
-    /// How many connections there have been.
-    pub fn connections(&self) -> usize {
-        lock(&self.state).connections
+    /// How many connections were open at a time, at most.
+    pub fn most_open(&self) -> usize {
+        lock(&self.state).most_open
     }
 }
 
