@@ -380,7 +380,7 @@ async fn cancel_inserts(site: &Site, when: &str) {
         "CREATE FUNCTION cancel() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN
              IF (SELECT {when} FROM added) THEN
                  PERFORM pg_cancel_backend(pg_backend_pid());
-                 PERFORM pg_sleep(60);
+                 PERFORM pg_sleep_for('1 minute');
              END IF;
              RETURN NULL;
          END $$;
