@@ -5,6 +5,7 @@
 
 use std::time::Duration;
 
+use sqlx::AssertSqlSafe;
 use sqlx::postgres::{PgConnectOptions, PgListener, PgPoolOptions};
 use tokio::time::timeout;
 
@@ -53,8 +54,9 @@ impl Listener {
                 Ok(Err(error)) => break error,
                 // Nothing to hear, or nobody there. No error tells of a connection that a firewall has forgotten.
                 Err(_) => {
-                    let asked = timeout(store::SIGN_OF_LIFE, sqlx::query("SELECT 1").execute(&mut *listener));
-                    match asked.await {
+                    // What it has said before, so that `pg_stat_activity` goes on telling what it is for.
+                    let again = sqlx::raw_sql(AssertSqlSafe(format!("LISTEN {CHANNEL}")));
+                    match timeout(store::SIGN_OF_LIFE, again.execute(&mut *listener)).await {
                         Ok(Ok(_)) => {}
                         Ok(Err(error)) => break error,
                         Err(_) => break store::silent(),
