@@ -8,7 +8,7 @@
 use std::io::{self, IsTerminal as _};
 
 use tracing::{Subscriber, error};
-use tracing_subscriber::filter::{FilterExt as _, LevelFilter, ParseError, Targets};
+use tracing_subscriber::filter::{LevelFilter, ParseError, Targets};
 use tracing_subscriber::fmt::MakeWriter;
 use tracing_subscriber::layer::{Layer as _, SubscriberExt as _};
 use tracing_subscriber::util::{SubscriberInitExt as _, TryInitError};
@@ -57,7 +57,9 @@ where
         LogFormat::Text => lines.boxed(),
         LogFormat::Json => lines.json().flatten_event(true).boxed(),
     };
-    Ok(Registry::default().with(lines.with_filter(filter.and(ceiling()))))
+    // Filters of the whole, not of the layer: one of a layer's own remembers, on each thread, what it was asked last.
+    // Where a library asks whether an event would be logged and then sends none, it drops the next one of ours.
+    Ok(Registry::default().with(filter).with(ceiling()).with(lines))
 }
 
 /// The most that is logged, by crate.
@@ -136,6 +138,17 @@ mod tests {
                 assert!(text.contains(said), "{said:?} is not in:\n{text}");
             }
         }
+    }
+
+    #[test]
+    fn a_library_that_asks_and_says_nothing_silences_nobody() {
+        let text = logged(LogFormat::Text, "info", || {
+            // As sqlx does when PostgreSQL has a notice.
+            let _ = log::log_enabled!(target: "sqlx::postgres::notice", log::Level::Info);
+            event!(target: "postroom::app", Level::INFO, "ours");
+        });
+
+        assert!(text.contains("ours"), "{text}");
     }
 
     #[test]
