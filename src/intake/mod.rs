@@ -81,8 +81,9 @@ pub async fn cycle(job: &Job<'_>, session: &mut Session, stop: &CancellationToke
     pass(job, &mut selected, &folder, watermark, stop).await?;
 
     // With nothing done, what is there can't have come in the meantime.
-    let is_quiet = tally.work() == before && job.plan.stays().is_none() && !stop.is_cancelled();
-    if is_quiet && selected.exists() > 0 && job.store.sweep(&folder, selected.exists()).await? {
+    let is_quiet = tally.work() == before && selected.exists() > 0 && !stop.is_cancelled();
+    let stays = job.plan.stays().is_some();
+    if is_quiet && job.store.sweep(&folder, selected.exists(), stays).await? {
         info!(
             mailbox = job.mailbox.name,
             "the folder holds more than is known of: listing it from its beginning"

@@ -243,25 +243,39 @@ impl Store {
         Ok(())
     }
 
-    /// Has the folder listed from its beginning, if it holds more than the ledger accounts for, and at most once an
-    /// hour. For a folder that is emptied; `exists` is what it holds after a cycle. Whether that is so.
+    /// Has the folder listed from its beginning if it holds more than the ledger accounts for: at most once an hour.
+    /// `exists` is what it holds after a cycle, `stays` whether settled messages are among it. Whether it is so.
     ///
     /// A server may leave a message out of a listing and out of every answer for a while, let one appear below others
     /// that are known, or begin its UIDs anew under a UIDVALIDITY that it had before.
-    pub async fn sweep(&self, folder: &Folder, exists: u32) -> Result<bool, Error> {
-        let swept = sqlx::query(
-            "UPDATE mailboxes SET watermark = 0, swept_at = now()
-             WHERE id = $1 AND lease_epoch = $2 AND (swept_at IS NULL OR swept_at < now() - interval '1 hour')
-               AND $4 > (SELECT count(*) FROM ledger WHERE mailbox_id = $1 AND uidvalidity = $3
-                         AND state IN ('seen', 'recorded', 'duplicate', 'held'))",
+    pub async fn sweep(&self, folder: &Folder, exists: u32, stays: bool) -> Result<bool, Error> {
+        let (mailbox, epoch) = (folder.lease.mailbox_id, folder.lease.epoch);
+        let is_time = "SELECT coalesce(swept_at < now() - interval '1 hour', true) FROM mailboxes
+                       WHERE id = $1 AND lease_epoch = $2";
+        let is_time: Option<bool> =
+            sqlx::query_scalar(is_time).bind(mailbox).bind(epoch).fetch_optional(&self.pool).await?;
+        if !is_time.ok_or(Error::LeaseLost)? {
+            return Ok(false);
+        }
+        // Where settled messages stay, counting them takes its time, so that a look that finds nothing counts as one.
+        let swept: Option<bool> = sqlx::query_scalar(
+            "UPDATE mailboxes
+             SET watermark = CASE WHEN unaccounted THEN 0 ELSE watermark END, swept_at = now()
+             FROM (SELECT $4 > count(*) AS unaccounted FROM ledger
+                   WHERE mailbox_id = $1 AND uidvalidity = $3
+                     AND (state IN ('seen', 'recorded', 'duplicate', 'held')
+                          OR ($5 AND state = 'settled' AND reason IS NOT NULL))) AS folder
+             WHERE id = $1 AND lease_epoch = $2 AND (unaccounted OR $5)
+             RETURNING unaccounted",
         )
-        .bind(folder.lease.mailbox_id)
-        .bind(folder.lease.epoch)
+        .bind(mailbox)
+        .bind(epoch)
         .bind(i64::from(folder.uidvalidity.0))
         .bind(i64::from(exists))
-        .execute(&self.pool)
+        .bind(stays)
+        .fetch_optional(&self.pool)
         .await?;
-        Ok(swept.rows_affected() == 1)
+        Ok(swept.unwrap_or(false))
     }
 
     /// Writes down that a poll of the mailbox has completed.

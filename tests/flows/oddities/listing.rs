@@ -2,7 +2,7 @@
 
 use super::outlook::Outlook;
 use crate::support::{MOVE, mail};
-use devstack::exchange::{Habits, Reaction};
+use devstack::exchange::{Body, Habits, Reaction};
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_message_that_cannot_be_listed_stops_nothing() {
@@ -132,4 +132,38 @@ async fn mail_that_comes_while_the_folder_is_emptied_is_emptied_too() {
     assert_eq!(outlook.empty().await.len(), 0);
 
     outlook.assert_emptied().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn mail_that_seemed_gone_is_taken_in_after_all() {
+    let mut outlook = Outlook::new().await;
+    let uids = outlook.deliver(6);
+    outlook.change(uids[2], |message| message.body = Body::LeftOut);
+    // Not even the look whether it is there finds it.
+    outlook.exchange.once("(UID)", Reaction::pretend());
+    outlook.empty().await;
+    let gone = "SELECT count(*)::text FROM ledger WHERE state = 'gone'";
+    assert_eq!(outlook.database.value(gone).await.unwrap(), "1");
+
+    outlook.change(uids[2], |message| message.body = Body::Source);
+    outlook.empty_later().await;
+
+    outlook.assert_emptied().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn mail_that_was_left_out_of_the_list_above_the_watermark_is_found() {
+    for settle in [MOVE, r#"{ kind = "keep" }"#] {
+        let mut outlook = Outlook::with(Habits::default(), settle, "").await;
+        outlook.deliver(3);
+        outlook.empty().await;
+        let uids = outlook.deliver(3);
+        outlook.change(uids[1], |message| message.is_unlisted = true);
+        outlook.empty().await;
+
+        outlook.change(uids[1], |message| message.is_unlisted = false);
+        outlook.empty_later().await;
+
+        outlook.assert_promise().await;
+    }
 }

@@ -268,3 +268,17 @@ async fn a_server_that_moves_nothing_is_not_asked_without_end() {
     outlook.empty_later().await;
     outlook.assert_emptied().await;
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn mail_that_seemed_settled_is_settled_after_all() {
+    let mut outlook = Outlook::new().await;
+    outlook.deliver(6);
+    // The move is refused, and the look at what it did finds nothing there.
+    outlook.exchange.once("UID MOVE", Reaction::no("Server Unavailable. 15"));
+    outlook.exchange.once("(UID)", Reaction::pretend());
+
+    assert_eq!(outlook.empty().await.len(), 1);
+    outlook.empty_later().await;
+
+    outlook.assert_emptied().await;
+}

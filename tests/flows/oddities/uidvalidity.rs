@@ -100,3 +100,16 @@ async fn kept_mail_is_known_again_under_every_numbering() {
     outlook.assert_promise().await;
     assert_eq!(outlook.exchange.count("INBOX"), 9);
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn uids_that_begin_anew_under_the_same_uidvalidity_are_looked_at_again() {
+    let mut outlook = Outlook::new().await;
+    outlook.deliver(3);
+    outlook.empty().await;
+    outlook.exchange.change(|mailbox| mailbox.folder("INBOX").unwrap().uidnext = 1);
+    outlook.deliver(2);
+
+    outlook.empty_later().await;
+
+    outlook.assert_emptied().await;
+}
