@@ -40,6 +40,25 @@ check: deps ## format, lints and documentation, without a warning
 	$(CARGO) clippy --locked --workspace --all-targets -- -D warnings
 	RUSTDOCFLAGS='-D warnings' $(CARGO) doc --locked --workspace --no-deps --document-private-items
 
+# Given on the command line: `make soak KILLS=5000 SEED=42`, `make fuzz FUZZ_SECONDS=60`.
+KILLS ?= 2000
+SEED ?=
+FUZZ_SECONDS ?= 20
+
+.PHONY: soak
+soak: deps ## the crash test with thousands of kills: KILLS=2000, SEED=… to repeat one
+	POSTROOM_KILLS=$(KILLS) POSTROOM_SEED=$(SEED) $(CARGO) test --locked --test crash -- --nocapture killed_hundreds
+
+.PHONY: fuzz
+fuzz: deps ## look for mail and answers that break the worker: FUZZ_SECONDS=20 for each target
+	@$(CARGO) fuzz --version >/dev/null 2>&1 || $(CARGO) install cargo-fuzz --locked
+	@set -e; for target in $$($(CARGO) fuzz list); do \
+	  seeds=; [ ! -d fuzz/seeds/$$target ] || seeds=fuzz/seeds/$$target; \
+	  [ $$target != read_mail ] || seeds=tests/mail; \
+	  mkdir -p fuzz/corpus/$$target; \
+	  $(CARGO) fuzz run -s none $$target fuzz/corpus/$$target $$seeds -- -max_total_time=$(FUZZ_SECONDS) -timeout=30; \
+	done
+
 .PHONY: bench
 bench: deps ## how fast mail is read
 	$(CARGO) bench --locked
