@@ -113,9 +113,9 @@ async fn keep_sending(
     let lease = job.sender.timeout() + LEASE_MARGIN;
     while !stop.is_cancelled() {
         let free = job.limits.concurrency.saturating_sub(attempts.len());
-        let claims = job.store.claim(job.sender.webhook(), free, lease).await?;
+        let claims = store::answered(job.store.claim(job.sender.webhook(), free, lease)).await?;
         if stop.is_cancelled() {
-            return job.store.release(&claims).await;
+            return store::answered(job.store.release(&claims)).await;
         }
         let all_taken = claims.len() == free;
         for claim in claims {
@@ -141,7 +141,7 @@ async fn keep_sending(
 
 /// How long nothing will be due, as far as is known now.
 async fn pause(job: &Job<'_>) -> Result<Duration, store::Error> {
-    let due = job.store.next_due(job.sender.webhook()).await?;
+    let due = store::answered(job.store.next_due(job.sender.webhook())).await?;
     Ok(due.map_or(job.limits.poll_interval, |due| due.max(SHORTEST_PAUSE).min(job.limits.poll_interval)))
 }
 
@@ -167,7 +167,7 @@ async fn attempt(
     let (fate, health) = judge(&claim, &outcome);
     let error = (fate != Fate::Delivered).then(|| outcome.to_string());
     let finish = Finish { fate, health, status: outcome.status(), error: error.as_deref() };
-    let finished = store.finish(&claim, &finish).await?;
+    let finished = store::answered(store.finish(&claim, &finish)).await?;
 
     tally.count(fate, finished);
     tell(sender.webhook(), &claim, &outcome, fate, took);

@@ -15,6 +15,7 @@ use crate::config::{Config, Settle};
 use crate::delivery;
 use crate::intake::Tally;
 use crate::retry::{Policy, Retry};
+use crate::store;
 use crate::store::{LEASE, Lease, Standing, Store};
 use crate::text;
 use crate::webhook::Sender;
@@ -115,11 +116,11 @@ async fn drain_mailbox(worker: Worker, shutdown: &Shutdown) -> Drained {
         ),
         Err(error) => {
             // The database may be what failed.
-            drop(worker.store.poll_failed(&name, &text::chain(&error)).await);
+            drop(store::answered(worker.store.poll_failed(&name, &text::chain(&error))).await);
             (0, Some(error.explain()))
         }
     };
-    let standing = match worker.store.standing(&name).await {
+    let standing = match store::answered(worker.store.standing(&name)).await {
         Ok(standing) => standing,
         Err(error) => {
             failure.get_or_insert_with(|| text::chain(&error));
@@ -138,7 +139,7 @@ async fn under_lease(worker: &Worker, shutdown: &Shutdown) -> Result<Option<u32>
         ended = empty(worker, &lease, shutdown) => ended,
     };
     // If this fails, the lease ends by itself.
-    drop(worker.store.release_lease(&lease).await);
+    drop(store::answered(worker.store.release_lease(&lease)).await);
     ended.map(Some)
 }
 
@@ -146,7 +147,7 @@ async fn under_lease(worker: &Worker, shutdown: &Shutdown) -> Result<Option<u32>
 async fn wait_for_lease(worker: &Worker, shutdown: &Shutdown) -> Result<Option<Lease>, Error> {
     let deadline = Instant::now() + LEASE + LEASE_LOOK;
     loop {
-        let lease = worker.store.acquire_lease(&worker.mailbox.name, &worker.holder).await?;
+        let lease = store::answered(worker.store.acquire_lease(&worker.mailbox.name, &worker.holder)).await?;
         if lease.is_some() || Instant::now() >= deadline || shutdown.soft.is_cancelled() {
             return Ok(lease);
         }
@@ -193,7 +194,7 @@ async fn cycle_until_idle(worker: &Worker, lease: &Lease, shutdown: &Shutdown) -
 fn is_transient(error: &Error) -> bool {
     match error.mailbox() {
         Some(error) => error.is_transient(),
-        None => !matches!(error, Error::Store(crate::store::Error::LeaseLost)),
+        None => !matches!(error, Error::Store(store::Error::LeaseLost)),
     }
 }
 

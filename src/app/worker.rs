@@ -75,14 +75,16 @@ impl Worker {
         let mut limit = RateLimit::new(3, Duration::from_secs(20));
         while !stop.is_cancelled() {
             heart.beat();
-            let pause = match self.store.acquire_lease(&self.mailbox.name, &self.holder).await {
+            let pause = match store::answered(self.store.acquire_lease(&self.mailbox.name, &self.holder))
+                .await
+            {
                 Ok(Some(lease)) => {
                     let ended = tokio::select! {
                         lost = self.store.keep_lease(&lease) => Err(lost.into()),
                         ended = Box::pin(self.poll(&lease, &mut retry, &mut limit, &stop, &heart)) => ended,
                     };
                     // If this fails, the lease ends by itself.
-                    drop(self.store.release_lease(&lease).await);
+                    drop(store::answered(self.store.release_lease(&lease)).await);
                     match ended {
                         Ok(()) => break,
                         Err(error) => {
@@ -179,6 +181,6 @@ impl Worker {
             _ => warn!(mailbox = self.mailbox.name, error = reason, "starting over after a pause"),
         }
         // The database may be what failed.
-        drop(self.store.poll_failed(&self.mailbox.name, &reason).await);
+        drop(store::answered(self.store.poll_failed(&self.mailbox.name, &reason)).await);
     }
 }

@@ -57,6 +57,9 @@ const STATEMENT_TIMEOUT: &str = "60s";
 /// TCP would wait for it for a quarter of an hour.
 const SIGN_OF_LIFE: Duration = Duration::from_secs(3);
 
+/// Past this no answer comes any more: PostgreSQL gives up a statement before, and a worker its lease.
+const ANSWER_TIMEOUT: Duration = Duration::from_secs(90);
+
 /// A pool of connections to the store. Cheap to clone.
 #[derive(Debug, Clone)]
 pub struct Store {
@@ -232,6 +235,20 @@ async fn sign_of_life(connection: &mut PgConnection) -> Result<bool, sqlx::Error
     Ok(true)
 }
 
+/// Waits for what the store is asked outside of a lease, whose end would be a deadline: a connection that dies without
+/// a word in the middle of a statement gives no answer and no error.
+///
+/// # Errors
+/// [`Error::Database`] when no answer has come within 90 seconds. The outcome is then unknown.
+pub async fn answered<T>(asked: impl Future<Output = Result<T, Error>>) -> Result<T, Error> {
+    within(ANSWER_TIMEOUT, asked).await
+}
+
+async fn within<T>(limit: Duration, asked: impl Future<Output = Result<T, Error>>) -> Result<T, Error> {
+    // Boxed: what waits for it would carry a statement for each place where it may wait.
+    timeout(limit, Box::pin(asked)).await.unwrap_or_else(|_| Err(silent().into()))
+}
+
 /// What the end of a deadline of ours is.
 fn silent() -> sqlx::Error {
     sqlx::Error::Io(std::io::ErrorKind::TimedOut.into())
@@ -245,4 +262,17 @@ fn is_final(error: &sqlx::Error) -> bool {
 
 fn sqlstate(error: &sqlx::Error) -> Option<String> {
     Some(error.as_database_error()?.code()?.into_owned())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[tokio::test]
+    async fn a_database_that_never_answers_is_given_up() {
+        let given_up = within(Duration::from_millis(1), std::future::pending::<Result<(), Error>>()).await;
+
+        assert!(matches!(given_up, Err(Error::Database(_))), "{given_up:?}");
+        assert!(within(Duration::from_secs(60), async { Ok(()) }).await.is_ok());
+    }
 }

@@ -121,7 +121,7 @@ async fn a_worker_overtaken_while_its_connection_stalls_gives_way() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_worker_paused_right_after_its_commit_finds_its_mail_settled() {
-    let (mut site, _imap, database) = behind_proxies().await;
+    let (mut site, imap, database) = behind_proxies().await;
     site.account.deliver_many(mails(12)).unwrap();
     database.at_commit_of("INSERT INTO messages", CommitFault::AnswerStalled);
     let mut late = start(&site.config_file(MOVE, ""), &["run"]);
@@ -137,6 +137,8 @@ async fn a_worker_paused_right_after_its_commit_finds_its_mail_settled() {
     late.wait_for_line(TAKEN_OVER, LIMIT).await.unwrap();
 
     assert_eq!(written(&site).await, done);
+    let moves = imap.commands().iter().filter(|said| said.starts_with("UID MOVE")).count();
+    assert_eq!(moves, 0, "it asks before it settles");
     stop(late).await;
     assert_promise(&site, 12).await;
 }
