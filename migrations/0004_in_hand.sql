@@ -6,6 +6,7 @@ CREATE TABLE in_hand (
     uidvalidity bigint NOT NULL,
     uids        bigint[] NOT NULL,
     holder      text NOT NULL,
+    suspect     boolean NOT NULL,
     taken_at    timestamptz NOT NULL DEFAULT now()
 );
 COMMENT ON TABLE in_hand IS 'Batches that are being fetched, read and recorded at this moment. A row whose worker no longer holds the mailbox says what it died over.';
@@ -14,6 +15,7 @@ COMMENT ON COLUMN in_hand.mailbox_id IS 'The mailbox.';
 COMMENT ON COLUMN in_hand.uidvalidity IS 'UIDVALIDITY under which the UIDs hold.';
 COMMENT ON COLUMN in_hand.uids IS 'The messages.';
 COMMENT ON COLUMN in_hand.holder IS 'The worker, as in mailboxes.lease_holder.';
+COMMENT ON COLUMN in_hand.suspect IS 'Whether a worker died over these before. They are worked on by themselves then, so that the next death has one cause.';
 COMMENT ON COLUMN in_hand.taken_at IS 'When it took them.';
 
 CREATE TABLE set_aside (
@@ -35,9 +37,11 @@ COMMENT ON COLUMN set_aside.size IS 'Bytes before compression.';
 COMMENT ON COLUMN set_aside.bytes IS 'RFC 5322 bytes as the server gave them, zstd-compressed.';
 COMMENT ON COLUMN set_aside.stored_at IS 'When it was stored.';
 
-ALTER TABLE ledger ADD COLUMN crashes integer NOT NULL DEFAULT 0;
-COMMENT ON COLUMN ledger.crashes IS 'How often a worker died while it had this message, and no other, in hand.';
-COMMENT ON COLUMN ledger.attempts IS 'How often fetching it failed, a worker died over it, alone or with others, or the mailbox did not settle it.';
+ALTER TABLE ledger
+    ADD COLUMN crashes integer NOT NULL DEFAULT 0,
+    ADD COLUMN crashes_alone integer NOT NULL DEFAULT 0;
+COMMENT ON COLUMN ledger.crashes IS 'How often a worker died while it had this message in hand, alone or with others.';
+COMMENT ON COLUMN ledger.crashes_alone IS 'How often a worker died while it had this message, and nothing else, in hand.';
 COMMENT ON COLUMN ledger.reason IS 'Why it is held, gone, or not settled yet; of a settled message, why it is still in the folder.';
 
 ALTER TABLE ledger ADD COLUMN copied_at timestamptz;
@@ -47,4 +51,4 @@ ALTER TABLE messages ADD COLUMN degraded text;
 COMMENT ON COLUMN messages.degraded IS 'Why parts of the mail are missing here although its source is whole: PostgreSQL refused them. Null for all but a few.';
 
 ALTER TABLE mailboxes ADD COLUMN swept_at timestamptz;
-COMMENT ON COLUMN mailboxes.swept_at IS 'When the folder was last listed from its beginning because it held more than the ledger accounts for.';
+COMMENT ON COLUMN mailboxes.swept_at IS 'When the folder was last listed from its beginning, and not from the watermark.';

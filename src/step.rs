@@ -3,7 +3,7 @@
 //! What a crash leaves behind depends on where it strikes, and a signal from outside strikes somewhere. A test names
 //! the step in the environment instead: `POSTROOM_TEST_DIE_AT=after_commit:3` aborts the process when it gets to that
 //! step for the third time, and `POSTROOM_TEST_DIE_READING=text` when it is about to read a mail that contains the
-//! text. Only builds with debug assertions know these variables; a released program has nothing of this.
+//! text; `POSTROOM_TEST_PANIC_READING=text` panics there instead. Only builds with debug assertions know these variables; a released program has nothing of this.
 
 /// A moment between two effects.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -72,6 +72,9 @@ mod armed {
     static DIE_READING: LazyLock<Option<String>> =
         LazyLock::new(|| env::var("POSTROOM_TEST_DIE_READING").ok());
 
+    static PANIC_READING: LazyLock<Option<String>> =
+        LazyLock::new(|| env::var("POSTROOM_TEST_PANIC_READING").ok());
+
     /// Says that the process has got here.
     pub(crate) fn reached(step: Step) {
         if let Some((name, left)) = &*DIE_AT
@@ -84,10 +87,14 @@ mod armed {
 
     /// Says that the process is about to read this mail.
     pub(crate) fn reading(source: &[u8]) {
-        if let Some(text) = &*DIE_READING
-            && memchr::memmem::find(source, text.as_bytes()).is_some()
-        {
+        let is_meant = |text: &Option<String>| {
+            text.as_ref().is_some_and(|text| memchr::memmem::find(source, text.as_bytes()).is_some())
+        };
+        if is_meant(&DIE_READING) {
             std::process::abort();
+        }
+        if is_meant(&PANIC_READING) {
+            std::panic::resume_unwind(Box::new("a test wants it"));
         }
     }
 }

@@ -138,8 +138,7 @@ async fn under_lease(worker: &Worker, shutdown: &Shutdown) -> Result<Option<u32>
         lost = worker.store.keep_lease(&lease) => Err(lost.into()),
         ended = empty(worker, &lease, shutdown) => ended,
     };
-    // If this fails, the lease ends by itself.
-    drop(store::answered(worker.store.release_lease(&lease)).await);
+    worker.release(&lease, ended.as_ref().err()).await;
     ended.map(Some)
 }
 

@@ -86,8 +86,11 @@ pub async fn run(config: Config, shutdown: Shutdown) -> anyhow::Result<()> {
         () = shutdown.hard.cancelled() => {}
     }
     ops_stop.cancel();
+    // After a death the marks of what was in hand stay, to be found by whoever comes next.
     loops.abort_all();
-    leave(&store, &holder).await;
+    if ended.is_ok() {
+        leave(&store, &holder).await;
+    }
     ended
 }
 

@@ -83,8 +83,7 @@ impl Worker {
                         lost = self.store.keep_lease(&lease) => Err(lost.into()),
                         ended = Box::pin(self.poll(&lease, &mut retry, &mut limit, &stop, &heart)) => ended,
                     };
-                    // If this fails, the lease ends by itself.
-                    drop(store::answered(self.store.release_lease(&lease)).await);
+                    self.release(&lease, ended.as_ref().err()).await;
                     match ended {
                         Ok(()) => break,
                         Err(error) => {
@@ -102,6 +101,17 @@ impl Worker {
             };
             stop.run_until_cancelled(tokio::time::sleep(pause)).await;
         }
+    }
+
+    /// Gives the lease back. If this fails, it ends by itself.
+    pub(super) async fn release(&self, lease: &Lease, error: Option<&Error>) {
+        drop(match error {
+            // Something died over what was in hand.
+            Some(Error::Intake(intake::Error::Stage)) => {
+                store::answered(self.store.release_dead(lease)).await
+            }
+            _ => store::answered(self.store.release_lease(lease)).await,
+        });
     }
 
     /// Connects, and goes through cycle after cycle until told to stop.

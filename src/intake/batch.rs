@@ -11,17 +11,19 @@ use crate::store::Due;
 pub(super) struct Batch {
     pub(super) wanted: Vec<Listed>,
     pub(super) extent: Extent,
-    /// How often fetching these has failed, or a worker died over them.
+    /// How often fetching these has failed.
     pub(super) attempts: u32,
-    /// How often a worker died over this one alone.
+    /// How often a worker died over these.
     pub(super) crashes: u32,
+    /// How often a worker died over this one alone.
+    pub(super) crashes_alone: u32,
 }
 
 impl Batch {
-    /// Whether one of these may be what an earlier try failed at. Such a batch is worked on by itself, so that, if
-    /// the worker dies, it is known over which.
+    /// Whether a worker may have died over one of these. Such a batch is worked on by itself, so that, if the worker
+    /// dies again, it is known over which.
     pub(super) fn is_suspect(&self) -> bool {
-        self.attempts > 0 || self.crashes > 0
+        self.crashes > 0
     }
 
     /// Its UIDs.
@@ -42,21 +44,23 @@ impl Batch {
 /// go in batches an eighth as large each time, so that the one at fault is soon alone. `None` if the queue is
 /// empty.
 pub(super) fn next(queue: &mut VecDeque<Due>, limits: &config::Intake) -> Option<Batch> {
-    let Due { listed: first, attempts, crashes } = queue.pop_front()?;
+    let Due { listed: first, attempts, crashes, crashes_alone } = queue.pop_front()?;
     if first.size > limits.max_message_bytes {
-        return Some(Batch { wanted: vec![first], extent: Extent::Header, attempts, crashes });
+        return Some(Batch { wanted: vec![first], extent: Extent::Header, attempts, crashes, crashes_alone });
     }
-    let most = limits.batch_messages.checked_shr(attempts.saturating_mul(3)).unwrap_or(0);
+    let most =
+        limits.batch_messages.checked_shr(attempts.saturating_add(crashes).saturating_mul(3)).unwrap_or(0);
     let mut bytes = first.size;
     let mut wanted = vec![first];
-    while let Some(message) = queue.front().filter(|due| crashes == 0 && due.crashes == 0) {
+    let alike = |due: &&Due| (due.attempts, due.crashes, due.crashes_alone) == (attempts, crashes, 0);
+    while let Some(message) = queue.front().filter(alike).filter(|_| crashes_alone == 0) {
         bytes = bytes.saturating_add(message.listed.size);
-        if wanted.len() >= most || bytes > limits.batch_bytes || message.attempts != attempts {
+        if wanted.len() >= most || bytes > limits.batch_bytes {
             break;
         }
         wanted.extend(queue.pop_front().map(|due| due.listed));
     }
-    Some(Batch { wanted, extent: Extent::Whole, attempts, crashes })
+    Some(Batch { wanted, extent: Extent::Whole, attempts, crashes, crashes_alone })
 }
 
 #[cfg(test)]
@@ -74,7 +78,12 @@ mod tests {
     };
 
     fn due(uid: u32, size: u64, attempts: u32) -> Due {
-        Due { listed: Listed { uid: Uid(uid), size, internal_date: None }, attempts, crashes: 0 }
+        Due {
+            listed: Listed { uid: Uid(uid), size, internal_date: None },
+            attempts,
+            crashes: 0,
+            crashes_alone: 0,
+        }
     }
 
     fn queue(sizes: &[u64]) -> VecDeque<Due> {
@@ -131,7 +140,7 @@ mod tests {
     }
 
     #[test]
-    fn what_a_worker_died_over_goes_alone() {
+    fn what_a_worker_died_over_goes_by_itself() {
         let mut queue = queue(&[1; 4]);
         queue[1].crashes = 1;
 

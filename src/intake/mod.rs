@@ -18,18 +18,26 @@ mod settle;
 mod take;
 mod tally;
 
+use std::time::Duration;
+
 use tokio::sync::{Mutex, mpsc};
 use tokio_util::sync::CancellationToken;
 use tracing::{debug, info};
 
 use crate::config;
 use crate::mailbox;
-use crate::mailbox::{Plan, Selected, Session};
-use crate::message::Uid;
+use crate::mailbox::{Plan, Session};
 use crate::store;
-use crate::store::{Folder, Lease, Store};
+use crate::store::{Lease, Store};
 
 pub use tally::{Count, Tally};
+
+/// How often a folder is listed from its beginning, whatever the watermark says: a server may leave a message out of a
+/// listing, or out of every answer for a while, or let one appear below others that are known.
+const SWEEP: Duration = Duration::from_hours(1);
+
+/// The same where settled mail stays in the folder, which may hold a great deal of it.
+const SWEEP_OF_KEPT: Duration = Duration::from_hours(24);
 
 /// What a cycle works with.
 #[derive(Debug)]
@@ -77,19 +85,20 @@ pub async fn cycle(job: &Job<'_>, session: &mut Session, stop: &CancellationToke
     let before = tally.work();
     let mut selected = session.select(&job.mailbox.folder).await?;
     let exists = selected.exists();
-    let (folder, watermark) = job.store.open_folder(job.lease, selected.uidvalidity()).await?;
-    pass(job, &mut selected, &folder, watermark, stop).await?;
+    // Where mail is kept, or others' habits keep it, a low UIDNEXT would have all of it read again and again.
+    let last = selected.last().filter(|_| job.plan.stays().is_none());
+    let sweep = if job.plan.stays().is_none() { SWEEP } else { SWEEP_OF_KEPT };
+    let (folder, watermark) = job.store.open_folder(job.lease, selected.uidvalidity(), last, sweep).await?;
 
-    // With nothing done, what is there can't have come in the meantime.
-    let is_quiet = tally.work() == before && selected.exists() > 0 && !stop.is_cancelled();
-    let stays = job.plan.stays().is_some();
-    if is_quiet && job.store.sweep(&folder, selected.exists(), stays).await? {
-        info!(
-            mailbox = job.mailbox.name,
-            "the folder holds more than is known of: listing it from its beginning"
-        );
-        pass(job, &mut selected, &folder, Uid(0), stop).await?;
-    }
+    let (fetched, to_read) = mpsc::channel(1);
+    let (letters, to_record) = mpsc::channel(1);
+    // Holds UIDs only, and no more of them than the batches in the two channels above.
+    let (recorded, to_settle) = mpsc::unbounded_channel();
+    tokio::try_join!(
+        take::take(job, &mut selected, &folder, watermark, stop, fetched, to_settle),
+        read::read(to_read, letters),
+        record::record(job, &folder, to_record, recorded),
+    )?;
 
     job.store.poll_completed(job.lease).await?;
     if tally.work() == before {
@@ -105,24 +114,4 @@ pub async fn cycle(job: &Job<'_>, session: &mut Session, stop: &CancellationToke
         );
     }
     Ok(exists)
-}
-
-/// Settles what is left over, and takes in what is due and what lies above the watermark.
-async fn pass(
-    job: &Job<'_>,
-    selected: &mut Selected<'_>,
-    folder: &Folder,
-    watermark: Uid,
-    stop: &CancellationToken,
-) -> Result<(), Error> {
-    let (fetched, to_read) = mpsc::channel(1);
-    let (letters, to_record) = mpsc::channel(1);
-    // Holds UIDs only, and no more of them than the batches in the two channels above.
-    let (recorded, to_settle) = mpsc::unbounded_channel();
-    tokio::try_join!(
-        take::take(job, selected, folder, watermark, stop, fetched, to_settle),
-        read::read(to_read, letters),
-        record::record(job, folder, to_record, recorded),
-    )?;
-    Ok(())
 }

@@ -15,7 +15,6 @@ use crate::mail::{Fingerprint, Remnant};
 use crate::message::{Extent, Uid, UidSet};
 use crate::store;
 use crate::store::{Entry, Folder, Known, NewMessage};
-use crate::text;
 use crate::ticket;
 use crate::ticket::{Filing, ThreadKey, Ticket};
 
@@ -61,7 +60,7 @@ async fn record_batch(job: &Job<'_>, folder: &Folder, batch: &[Letter]) -> Resul
             ) => {
                 conflicts = 0;
                 if let [letter] = part {
-                    done.extend(record_what_can_be(job, folder, letter, refusal).await?.iter());
+                    done.extend(record_what_can_be(job, folder, letter, &refusal).await?.iter());
                 } else {
                     let (first, second) = part.split_at(part.len() / 2);
                     parts.extend([second, first]);
@@ -79,16 +78,17 @@ async fn record_what_can_be(
     job: &Job<'_>,
     folder: &Folder,
     letter: &Letter,
-    mut refusal: store::Error,
+    refusal: &store::Error,
 ) -> Result<UidSet, Error> {
-    // Without the refusal's cause, which may quote the mail.
     error!(mailbox = job.mailbox.name, uid = letter.uid.0, error = %refusal, "PostgreSQL refuses a message");
-    for remnant in [Remnant::Header, Remnant::Nothing] {
-        let degraded = letter.degraded(remnant, text::chain(&refusal));
-        match record_part(job, folder, std::slice::from_ref(&degraded)).await {
-            Ok(uids) => return Ok(uids),
-            Err(again @ (store::Error::Refused { .. } | store::Error::Conflict)) => refusal = again,
-            Err(error) => return Err(error.into()),
+    if let store::Error::Refused { words, .. } = refusal {
+        for remnant in [Remnant::Header, Remnant::Nothing] {
+            let degraded = letter.degraded(remnant, words.clone());
+            match record_part(job, folder, std::slice::from_ref(&degraded)).await {
+                Ok(uids) => return Ok(uids),
+                Err(store::Error::Refused { .. } | store::Error::Conflict) => {}
+                Err(error) => return Err(error.into()),
+            }
         }
     }
     let reason = "PostgreSQL refuses it, even without its content";

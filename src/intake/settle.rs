@@ -107,9 +107,12 @@ impl<'a> Settling<'a> {
         let Plan::Copy { to, removal } = self.job.plan else {
             return Ok(selected.settle(self.job.plan, part).await?);
         };
-        let copied = selected.copy(to, &part.without(&self.copied)).await?;
-        self.job.store.copied(self.folder, &copied).await?;
-        self.copied = self.copied.iter().chain(copied.iter()).collect();
+        // One command after the other: what the first has copied is known when the second fails.
+        for few in part.without(&self.copied).split() {
+            let copied = selected.copy(to, &few).await?;
+            self.job.store.copied(self.folder, &copied).await?;
+            self.copied = self.copied.iter().chain(copied.iter()).collect();
+        }
         let not_copied = part.without(&self.copied);
         let left = selected.settle(&Plan::Delete { removal: *removal }, &part.without(&not_copied)).await?;
         Ok(left.iter().chain(selected.present(&not_copied).await?.iter()).collect())

@@ -31,6 +31,12 @@ pub(super) async fn take(
     let mut settling = Settling::of(job, folder, job.store.to_settle(folder).await?);
     settling.settle(selected).await?;
 
+    if watermark == Uid(0) {
+        let held = job.store.held_for_good(folder).await?;
+        let taken_out = held.without(&selected.present(&held).await?);
+        job.store.gone(folder, &taken_out).await?;
+    }
+
     let mut behind = Behind { recorded, batches: 0 };
     let mut queue = Queue::new(job, folder, watermark);
     while let Some(batch) = queue.next(selected, stop).await? {
@@ -45,8 +51,8 @@ pub(super) async fn take(
         // A place before the fetch, or one more batch than the stages work on would be in memory. It is refused
         // only if the stage behind failed, and then all stages end.
         let Ok(place) = fetched.reserve().await else { return Ok(()) };
-        let hand = job.store.take_in_hand(folder, &batch.uids()).await?;
-        if batch.crashes >= FATAL {
+        let hand = job.store.take_in_hand(folder, &batch.uids(), batch.is_suspect()).await?;
+        if batch.crashes_alone >= FATAL {
             set_aside(job, selected, folder, batch).await?;
             job.store.put_down(hand).await?;
             continue;
@@ -106,7 +112,7 @@ async fn set_aside(
     batch: Batch,
 ) -> Result<(), Error> {
     let uids = batch.uids();
-    let whole = batch.extent == Extent::Whole && batch.crashes == FATAL;
+    let whole = batch.extent == Extent::Whole && batch.crashes_alone == FATAL;
     // What can't be fetched is held or gone by then, for reasons of its own.
     let messages = if whole { fetch_or_halve(job, selected, folder, batch).await? } else { Vec::new() };
     if whole && messages.is_empty() {

@@ -59,6 +59,11 @@ impl Selected<'_> {
         self.uidvalidity
     }
 
+    /// The highest UID that a message can have had when the folder was opened, if the server says so.
+    pub fn last(&self) -> Option<Uid> {
+        self.last
+    }
+
     /// How many messages the folder holds, as far as the server has told: up to date after every command.
     pub fn exists(&self) -> u32 {
         self.driver.exists().unwrap_or(0)

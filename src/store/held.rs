@@ -82,7 +82,8 @@ impl Store {
         let (mailbox, uid) = which.parts();
         let retried = sqlx::query(
             "UPDATE ledger l
-             SET state = 'seen', retry_at = NULL, attempts = least(attempts, 1), crashes = least(crashes, 1)
+             SET state = 'seen', retry_at = NULL, attempts = 0, crashes = least(crashes, 1),
+                 crashes_alone = least(crashes_alone, 1)
              FROM mailboxes m
              WHERE m.id = l.mailbox_id AND m.uidvalidity = l.uidvalidity AND l.state = 'held'
                AND l.message_id IS NULL

@@ -12,6 +12,7 @@ use tracing::warn;
 
 use crate::config;
 use crate::store::in_hand;
+use crate::store::in_hand::Dead;
 use crate::store::{Error, Store};
 
 /// How long a lease lives unless renewed. Renewals come every third of it.
@@ -67,10 +68,13 @@ impl Store {
     /// What the holder before had in hand when it died is then due in smaller batches.
     pub async fn acquire_lease(&self, mailbox: &str, holder: &Arc<str>) -> Result<Option<Lease>, Error> {
         let mut transaction = self.pool.begin().await?;
+        // FOR UPDATE, which waits for the fences of the holder before; an UPDATE alone does not.
         let taken: Option<(i32, i64)> = sqlx::query_as(
             "UPDATE mailboxes
              SET lease_epoch = lease_epoch + 1, lease_holder = $2, lease_until = now() + make_interval(secs => $3)
-             WHERE name = $1 AND (lease_until IS NULL OR lease_until < now() OR lease_holder = $2)
+             WHERE id = (SELECT id FROM mailboxes
+                         WHERE name = $1 AND (lease_until IS NULL OR lease_until < now() OR lease_holder = $2)
+                         FOR UPDATE)
              RETURNING id, lease_epoch",
         )
         .bind(mailbox)
@@ -80,7 +84,7 @@ impl Store {
         .await?;
         let Some((mailbox_id, epoch)) = taken else { return Ok(None) };
         let lease = Lease { mailbox_id, epoch, holder: Arc::clone(holder) };
-        let messages = in_hand::inherit(&mut transaction, &lease).await?;
+        let messages = in_hand::inherit(&mut transaction, &lease, Dead::Others).await?;
         transaction.commit().await?;
         if messages > 0 {
             warn!(
@@ -118,28 +122,40 @@ impl Store {
     /// Gives a lease back, and what was in hand under it, so that another worker need not wait for its end. No error
     /// if it is lost already.
     pub async fn release_lease(&self, lease: &Lease) -> Result<(), Error> {
-        sqlx::query(
-            "WITH hands AS (DELETE FROM in_hand WHERE mailbox_id = $1 AND holder = $3)
-             UPDATE mailboxes SET lease_until = NULL, lease_holder = NULL WHERE id = $1 AND lease_epoch = $2",
-        )
-        .bind(lease.mailbox_id)
-        .bind(lease.epoch)
-        .bind(&*lease.holder)
-        .execute(&self.pool)
-        .await?;
+        let mut transaction = self.pool.begin().await?;
+        lease.end(&mut transaction).await?;
+        sqlx::query("DELETE FROM in_hand WHERE mailbox_id = $1 AND holder = $2")
+            .bind(lease.mailbox_id)
+            .bind(&*lease.holder)
+            .execute(&mut *transaction)
+            .await?;
+        transaction.commit().await?;
+        Ok(())
+    }
+
+    /// Gives a lease back where what was in hand under it has died, though not the process: to whoever takes it next
+    /// it is as if the process had.
+    pub async fn release_dead(&self, lease: &Lease) -> Result<(), Error> {
+        let mut transaction = self.pool.begin().await?;
+        lease.end(&mut transaction).await?;
+        in_hand::inherit(&mut transaction, lease, Dead::All).await?;
+        transaction.commit().await?;
         Ok(())
     }
 
     /// Gives back all that `holder` has, for a process that ends in the middle of its work and knows it: nobody is
     /// to think that it died over a message.
     pub async fn release_all(&self, holder: &str) -> Result<(), Error> {
+        let mut transaction = self.pool.begin().await?;
         sqlx::query(
-            "WITH hands AS (DELETE FROM in_hand WHERE holder = $1)
-             UPDATE mailboxes SET lease_until = NULL, lease_holder = NULL WHERE lease_holder = $1",
+            "UPDATE mailboxes SET lease_until = NULL, lease_holder = NULL, lease_epoch = lease_epoch + 1
+             WHERE id IN (SELECT id FROM mailboxes WHERE lease_holder = $1 FOR UPDATE)",
         )
         .bind(holder)
-        .execute(&self.pool)
+        .execute(&mut *transaction)
         .await?;
+        sqlx::query("DELETE FROM in_hand WHERE holder = $1").bind(holder).execute(&mut *transaction).await?;
+        transaction.commit().await?;
         Ok(())
     }
 
@@ -160,7 +176,7 @@ impl Store {
 
 impl Lease {
     /// Fences the caller's transaction: until it ends, nobody can take the lease over. Several transactions of the
-    /// holder may run side by side.
+    /// holder may run side by side, and renewals with them: a key share lock keeps off nobody who leaves the key alone.
     ///
     /// It also makes sure that a commit waits for the disk, which a database may have been told not to do: what
     /// has been committed is removed from the mailbox.
@@ -168,13 +184,26 @@ impl Lease {
         let ours = sqlx::query(
             "SELECT CASE current_setting('synchronous_commit')
                     WHEN 'off' THEN set_config('synchronous_commit', 'on', true) END
-             FROM mailboxes WHERE id = $1 AND lease_epoch = $2 FOR SHARE",
+             FROM mailboxes WHERE id = $1 AND lease_epoch = $2 FOR KEY SHARE",
         )
         .bind(self.mailbox_id)
         .bind(self.epoch)
         .fetch_optional(connection)
         .await?;
         ours.map(|_| ()).ok_or(Error::LeaseLost)
+    }
+
+    /// Ends it in the caller's transaction, after every write under it. With a new epoch, so that none comes later.
+    async fn end(&self, connection: &mut PgConnection) -> Result<(), Error> {
+        sqlx::query(
+            "UPDATE mailboxes SET lease_until = NULL, lease_holder = NULL, lease_epoch = lease_epoch + 1
+             WHERE id = (SELECT id FROM mailboxes WHERE id = $1 AND lease_epoch = $2 FOR UPDATE)",
+        )
+        .bind(self.mailbox_id)
+        .bind(self.epoch)
+        .execute(connection)
+        .await?;
+        Ok(())
     }
 
     async fn renew(&self, connection: &mut PgConnection) -> Result<(), Error> {

@@ -1,5 +1,7 @@
 //! Which messages are known, and how far each has come. Only UIDs named here are ever touched in a mailbox.
 
+use std::time::Duration;
+
 use chrono::{DateTime, Utc};
 use sqlx::{AssertSqlSafe, PgConnection, Row};
 
@@ -27,10 +29,12 @@ pub struct Folder {
 pub struct Due {
     /// It.
     pub listed: Listed,
-    /// How often fetching it, alone or with others, has failed or ended the worker.
+    /// How often fetching it, alone or with others, has failed.
     pub attempts: u32,
-    /// How often a worker died while it had this message, and no other, in hand.
+    /// How often a worker died while it had this message in hand, alone or with others.
     pub crashes: u32,
+    /// How often a worker died while it had this message, and nothing else, in hand.
+    pub crashes_alone: u32,
 }
 
 /// Messages that are stored and not settled.
@@ -54,35 +58,58 @@ pub struct Standing {
 }
 
 impl Store {
-    /// Opens the folder under `uidvalidity` and returns its watermark: every UID up to it is in the ledger.
+    /// Opens the folder under `uidvalidity` and returns its watermark: every UID up to it is in the ledger. It is 0, so
+    /// that the folder is listed from its beginning, when that has not been done for `sweep`.
     ///
-    /// When UIDVALIDITY has changed, all older UIDs have lost their meaning (RFC 9051 §2.3.1.1): their entries
-    /// stay as they are, unused, and count again should that UIDVALIDITY come back. Listing starts anew, and
-    /// messages stored before are recognised by their fingerprint.
-    pub async fn open_folder(&self, lease: &Lease, uidvalidity: UidValidity) -> Result<(Folder, Uid), Error> {
+    /// When UIDVALIDITY has changed, all older UIDs have lost their meaning (RFC 9051 §2.3.1.1): their entries stay as
+    /// they are, unused. Should that UIDVALIDITY come back, or the highest UID that the server says there can be,
+    /// `last`, be one that was passed long ago, then its UIDs may mean other messages by now. All its entries count as
+    /// gone until they are listed, and messages stored before are recognised by their fingerprint.
+    pub async fn open_folder(
+        &self,
+        lease: &Lease,
+        uidvalidity: UidValidity,
+        last: Option<Uid>,
+        sweep: Duration,
+    ) -> Result<(Folder, Uid), Error> {
         let mut transaction = self.pool.begin().await?;
         lease.fence(&mut transaction).await?;
-        let known: Option<i64> = sqlx::query_scalar("SELECT uidvalidity FROM mailboxes WHERE id = $1")
-            .bind(lease.mailbox_id)
-            .fetch_one(&mut *transaction)
-            .await?;
-        if known != Some(i64::from(uidvalidity.0)) {
+        let (known, watermark, is_time): (Option<i64>, i64, bool) = sqlx::query_as(
+            "SELECT uidvalidity, watermark, coalesce(swept_at < now() - make_interval(secs => $2), true)
+             FROM mailboxes WHERE id = $1",
+        )
+        .bind(lease.mailbox_id)
+        .bind(sweep.as_secs_f64())
+        .fetch_one(&mut *transaction)
+        .await?;
+        let is_anew =
+            known != Some(i64::from(uidvalidity.0)) || last.is_some_and(|last| last < uid(watermark));
+        if is_anew {
             sqlx::query(
-                "UPDATE mailboxes SET uidvalidity = $2, watermark = coalesce(
-                     (SELECT max(uid) FROM ledger WHERE mailbox_id = $1 AND uidvalidity = $2), 0)
-                 WHERE id = $1",
+                "UPDATE ledger l SET state = 'gone', reason = 'the folder''s UIDs began anew', retry_at = NULL
+                 WHERE mailbox_id = $1 AND uidvalidity = $2 AND NOT EXISTS (
+                     SELECT FROM set_aside s WHERE (s.mailbox_id, s.uidvalidity, s.uid)
+                         = (l.mailbox_id, l.uidvalidity, l.uid))",
             )
             .bind(lease.mailbox_id)
             .bind(i64::from(uidvalidity.0))
             .execute(&mut *transaction)
             .await?;
         }
-        let watermark: i64 = sqlx::query_scalar("SELECT watermark FROM mailboxes WHERE id = $1")
+        let watermark = if is_anew || is_time {
+            sqlx::query(
+                "UPDATE mailboxes SET uidvalidity = $2, watermark = 0, swept_at = now() WHERE id = $1",
+            )
             .bind(lease.mailbox_id)
-            .fetch_one(&mut *transaction)
+            .bind(i64::from(uidvalidity.0))
+            .execute(&mut *transaction)
             .await?;
+            Uid(0)
+        } else {
+            uid(watermark)
+        };
         transaction.commit().await?;
-        Ok((Folder { lease: lease.clone(), uidvalidity }, uid(watermark)))
+        Ok((Folder { lease: lease.clone(), uidvalidity }, watermark))
     }
 
     /// Writes down listed messages as seen and moves the watermark up to `looked_at`.
@@ -101,8 +128,8 @@ impl Store {
              SELECT $1, $2, uid, 'seen', size, internal_date
              FROM unnest($3::bigint[], $4::bigint[], $5::timestamptz[]) AS l (uid, size, internal_date)
              ON CONFLICT (mailbox_id, uidvalidity, uid) DO UPDATE
-                 SET state = 'seen', attempts = 0, crashes = 0, reason = NULL, retry_at = NULL,
-                     message_id = NULL, recorded_at = NULL, copied_at = NULL, settled_at = NULL
+                 SET state = 'seen', size = excluded.size, internal_date = excluded.internal_date, seen_at = now(),
+                     attempts = 0, crashes = 0, crashes_alone = 0, reason = NULL, retry_at = NULL, message_id = NULL, recorded_at = NULL, copied_at = NULL, settled_at = NULL
                  WHERE ledger.state = 'gone' OR (ledger.state = 'settled' AND ledger.reason IS NULL)",
         )
         .bind(folder.lease.mailbox_id)
@@ -124,7 +151,7 @@ impl Store {
     /// The next messages to fetch above `after`, ascending: seen ones, and held ones whose retry is due.
     pub async fn to_fetch(&self, folder: &Folder, after: Uid, limit: i64) -> Result<Vec<Due>, Error> {
         let rows = sqlx::query(
-            "SELECT uid, size, internal_date, attempts, crashes FROM ledger
+            "SELECT uid, size, internal_date, attempts, crashes, crashes_alone FROM ledger
              WHERE mailbox_id = $1 AND uidvalidity = $2 AND uid > $3
                AND state IN ('seen', 'held') AND (state = 'seen' OR retry_at <= now())
              ORDER BY uid LIMIT $4",
@@ -145,7 +172,7 @@ impl Store {
                 };
                 let count =
                     |column: usize| row.try_get::<i32, _>(column).map(|n| u32::try_from(n).unwrap_or(0));
-                Ok(Due { listed, attempts: count(3)?, crashes: count(4)? })
+                Ok(Due { listed, attempts: count(3)?, crashes: count(4)?, crashes_alone: count(5)? })
             })
             .collect()
     }
@@ -188,9 +215,13 @@ impl Store {
         self.change(folder, uids, STORED, change, Some("the mailbox does not settle it")).await
     }
 
-    /// Writes down that the connection broke while these were fetched: one of them may be what broke it.
+    /// Writes down that the connection broke while these were fetched: one of them may be what broke it. Held ones
+    /// pause again.
     pub async fn stumbled(&self, folder: &Folder, uids: &UidSet) -> Result<(), Error> {
-        self.change(folder, uids, NOT_STORED, "attempts = attempts + 1, reason = $6", None).await
+        let change =
+            "attempts = attempts + 1, reason = coalesce(reason, $6), retry_at = CASE state WHEN 'held'
+            THEN now() + least(interval '1 minute' * 2 ^ least(attempts, 11), interval '1 day') END";
+        self.change(folder, uids, NOT_STORED, change, Some("the connection broke while it was fetched")).await
     }
 
     /// Writes down that messages disappeared before they could be stored. One whose source is set aside is still
@@ -243,39 +274,17 @@ impl Store {
         Ok(())
     }
 
-    /// Has the folder listed from its beginning if it holds more than the ledger accounts for: at most once an hour.
-    /// `exists` is what it holds after a cycle, `stays` whether settled messages are among it. Whether it is so.
-    ///
-    /// A server may leave a message out of a listing and out of every answer for a while, let one appear below others
-    /// that are known, or begin its UIDs anew under a UIDVALIDITY that it had before.
-    pub async fn sweep(&self, folder: &Folder, exists: u32, stays: bool) -> Result<bool, Error> {
-        let (mailbox, epoch) = (folder.lease.mailbox_id, folder.lease.epoch);
-        let is_time = "SELECT coalesce(swept_at < now() - interval '1 hour', true) FROM mailboxes
-                       WHERE id = $1 AND lease_epoch = $2";
-        let is_time: Option<bool> =
-            sqlx::query_scalar(is_time).bind(mailbox).bind(epoch).fetch_optional(&self.pool).await?;
-        if !is_time.ok_or(Error::LeaseLost)? {
-            return Ok(false);
-        }
-        // Where settled messages stay, counting them takes its time, so that a look that finds nothing counts as one.
-        let swept: Option<bool> = sqlx::query_scalar(
-            "UPDATE mailboxes
-             SET watermark = CASE WHEN unaccounted THEN 0 ELSE watermark END, swept_at = now()
-             FROM (SELECT $4 > count(*) AS unaccounted FROM ledger
-                   WHERE mailbox_id = $1 AND uidvalidity = $3
-                     AND (state IN ('seen', 'recorded', 'duplicate', 'held')
-                          OR ($5 AND state = 'settled' AND reason IS NOT NULL))) AS folder
-             WHERE id = $1 AND lease_epoch = $2 AND (unaccounted OR $5)
-             RETURNING unaccounted",
+    /// Held messages that are not tried again by themselves. A person may have taken them out of the mailbox.
+    pub async fn held_for_good(&self, folder: &Folder) -> Result<UidSet, Error> {
+        let uids: Vec<i64> = sqlx::query_scalar(
+            "SELECT uid FROM ledger
+             WHERE mailbox_id = $1 AND uidvalidity = $2 AND state = 'held' AND retry_at IS NULL",
         )
-        .bind(mailbox)
-        .bind(epoch)
+        .bind(folder.lease.mailbox_id)
         .bind(i64::from(folder.uidvalidity.0))
-        .bind(i64::from(exists))
-        .bind(stays)
-        .fetch_optional(&self.pool)
+        .fetch_all(&self.pool)
         .await?;
-        Ok(swept.unwrap_or(false))
+        Ok(uids.into_iter().map(uid).collect())
     }
 
     /// Writes down that a poll of the mailbox has completed.

@@ -113,9 +113,8 @@ pub enum Error {
     Refused {
         /// Why, in PostgreSQL's terms.
         code: String,
-        /// Why, in words. They may quote the data: nothing for a log.
-        #[source]
-        source: sqlx::Error,
+        /// Why, in words. They may quote the data: nothing for a log, and so no source of this error.
+        words: String,
     },
     /// A statement was cancelled, by its time limit or by an administrator. Less data may do if there was much; if
     /// there was little, the database is in trouble and the data is not.
@@ -135,7 +134,7 @@ impl From<sqlx::Error> for Error {
             Some("23505") => Self::Conflict,
             Some("57014") => Self::TooSlow(error),
             Some(code) if ["22", "23", "54"].iter().any(|class| code.starts_with(class)) => {
-                Self::Refused { code: code.to_owned(), source: error }
+                Self::Refused { code: code.to_owned(), words: error.to_string() }
             }
             _ => Self::Database(error),
         }

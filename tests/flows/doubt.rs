@@ -2,9 +2,11 @@
 
 use std::path::Path;
 use std::sync::Arc;
+use std::time::Duration;
 
 use crate::support::{
     Intake, LIMIT, MESSAGES, MOVE, Site, assert_promise, expire_leases, mail, mails, postroom, run,
+    wait_for_rows,
 };
 use devstack::Worker;
 use postroom::message::{Listed, Uid, UidSet, UidValidity};
@@ -73,6 +75,25 @@ async fn a_mail_that_kills_the_worker_is_set_aside_and_the_rest_goes_on() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn a_mail_over_which_a_stage_panics_is_set_aside_and_the_rest_goes_on() {
+    let site = Site::new().await;
+    let config = site.config_file(MOVE, "[intake]\nbatch_messages = 4");
+    let mut all = mails(6);
+    all.insert(2, mail("deadly", "X-Deadly: yes\n"));
+    site.account.deliver_many(all).unwrap();
+    let mut command = postroom(&config, &["run"]);
+    command.env("POSTROOM_TEST_PANIC_READING", "X-Deadly");
+    let mut worker = Worker::start(&command).unwrap();
+
+    wait_for_rows(&site, "SELECT count(*) FROM ledger WHERE state = 'held'", 1).await;
+    wait_for_rows(&site, MESSAGES, 6).await;
+
+    assert!(worker.ended().unwrap().is_none(), "the process goes on");
+    site.account.wait_for_count("Processed", 6, LIMIT).await.unwrap();
+    assert_eq!(site.account.count("INBOX").unwrap(), 1);
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn a_deadly_mail_in_one_mailbox_sets_nothing_aside_in_another() {
     let site = Site::new().await;
     let sales = site.dovecot.account("sales").unwrap();
@@ -103,7 +124,8 @@ async fn a_mail_that_kills_even_the_worker_that_sets_it_aside_is_held_without_it
 
     let deaths = drain_dying(&config, ("POSTROOM_TEST_DIE_AT", "before_fetch:1"), &site).await;
 
-    assert_eq!(deaths, 3);
+    // Twice before it is known to be alone at fault, once when it is set aside.
+    assert_eq!(deaths, 4);
     let (_, json, _) = run(&config, &["held", "list", "--json"]).await;
     assert!(json.contains("workers died") && json.contains("\"set_aside\": false"), "{json}");
     assert_eq!(site.account.count("INBOX").unwrap(), 1);
@@ -114,7 +136,8 @@ async fn a_mail_that_kills_even_the_worker_that_sets_it_aside_is_held_without_it
 
 async fn seen(site: &Site, count: u32) -> (Store, postroom::store::Folder) {
     let intake = Intake::of(site).await;
-    let (folder, _) = intake.store.open_folder(&intake.lease, UidValidity(7)).await.unwrap();
+    let (folder, _) =
+        intake.store.open_folder(&intake.lease, UidValidity(7), None, Duration::from_hours(1)).await.unwrap();
     let listed: Vec<Listed> =
         (1..=count).map(|uid| Listed { uid: Uid(uid), size: 1, internal_date: None }).collect();
     intake.store.see(&folder, &listed, Uid(count)).await.unwrap();
@@ -126,16 +149,16 @@ fn uids(uids: impl IntoIterator<Item = u32>) -> UidSet {
 }
 
 fn tries(due: &[Due]) -> Vec<(u32, u32)> {
-    due.iter().map(|due| (due.attempts, due.crashes)).collect()
+    due.iter().map(|due| (due.crashes, due.crashes_alone)).collect()
 }
 
 #[tokio::test(flavor = "multi_thread")]
 async fn what_a_dead_worker_had_in_hand_is_known_to_the_next() {
     let site = Site::new().await;
     let (store, folder) = seen(&site, 4).await;
-    let _dead = store.take_in_hand(&folder, &uids([1, 2])).await.unwrap();
-    let _alone = store.take_in_hand(&folder, &uids([3])).await.unwrap();
-    let done = store.take_in_hand(&folder, &uids([4])).await.unwrap();
+    let _dead = store.take_in_hand(&folder, &uids([1, 2]), true).await.unwrap();
+    let _alone = store.take_in_hand(&folder, &uids([3]), true).await.unwrap();
+    let done = store.take_in_hand(&folder, &uids([4]), false).await.unwrap();
     store.put_down(done).await.unwrap();
 
     // While it lives it may take its lease again.
@@ -143,9 +166,9 @@ async fn what_a_dead_worker_had_in_hand_is_known_to_the_next() {
     expire_leases(&site).await;
     let lease = store.acquire_lease("support", &"second".into()).await.unwrap().unwrap();
 
-    let (next, _) = store.open_folder(&lease, UidValidity(7)).await.unwrap();
+    let (next, _) = store.open_folder(&lease, UidValidity(7), None, Duration::from_hours(1)).await.unwrap();
     assert_eq!(tries(&store.to_fetch(&next, Uid(0), 10).await.unwrap()), [(1, 0), (1, 0), (1, 1), (0, 0)]);
-    let late = store.take_in_hand(&folder, &uids([4])).await;
+    let late = store.take_in_hand(&folder, &uids([4]), false).await;
     assert!(matches!(late, Err(postroom::store::Error::LeaseLost)), "{late:?}");
     assert!(store.confirm_lease(&folder.lease).await.is_err() && store.confirm_lease(&lease).await.is_ok());
 }
@@ -156,21 +179,21 @@ async fn a_worker_that_lives_has_not_died_over_anything() {
     let (store, folder) = seen(&site, 3).await;
 
     // It takes its own lease again, after trouble with a server.
-    let _first = store.take_in_hand(&folder, &uids([1])).await.unwrap();
+    let _first = store.take_in_hand(&folder, &uids([1]), false).await.unwrap();
     let lease = store.acquire_lease("support", &"first".into()).await.unwrap().unwrap();
-    let (folder, _) = store.open_folder(&lease, UidValidity(7)).await.unwrap();
+    let (folder, _) = store.open_folder(&lease, UidValidity(7), None, Duration::from_hours(1)).await.unwrap();
     // It gives it back.
-    let _second = store.take_in_hand(&folder, &uids([2])).await.unwrap();
+    let _second = store.take_in_hand(&folder, &uids([2]), false).await.unwrap();
     store.release_lease(&lease).await.unwrap();
     // It ends at once, in the middle of something, and says so.
     let holder: Arc<str> = "second".into();
     let lease = store.acquire_lease("support", &holder).await.unwrap().unwrap();
-    let (folder, _) = store.open_folder(&lease, UidValidity(7)).await.unwrap();
-    let _third = store.take_in_hand(&folder, &uids([3])).await.unwrap();
+    let (folder, _) = store.open_folder(&lease, UidValidity(7), None, Duration::from_hours(1)).await.unwrap();
+    let _third = store.take_in_hand(&folder, &uids([3]), true).await.unwrap();
     store.release_all(&holder).await.unwrap();
 
     let lease = store.acquire_lease("support", &"third".into()).await.unwrap().unwrap();
-    let (folder, _) = store.open_folder(&lease, UidValidity(7)).await.unwrap();
+    let (folder, _) = store.open_folder(&lease, UidValidity(7), None, Duration::from_hours(1)).await.unwrap();
     assert_eq!(tries(&store.to_fetch(&folder, Uid(0), 10).await.unwrap()), [(0, 0); 3]);
 }
 
@@ -281,8 +304,6 @@ async fn what_is_in_the_folder_and_not_accounted_for_is_looked_for_again() {
     let intake = Intake::of(&site).await;
     site.account.deliver_many(mails(3)).unwrap();
     intake.cycle().await.unwrap();
-    let swept = "SELECT count(*) FROM mailboxes WHERE swept_at IS NOT NULL";
-    assert_eq!(site.number(swept).await, 0, "all is accounted for");
 
     // One seemed gone, one has an UID that a message had that was settled, one never was listed.
     site.account.deliver_many([mail("gone", ""), mail("again", ""), mail("below", "")]).unwrap();
@@ -296,9 +317,55 @@ async fn what_is_in_the_folder_and_not_accounted_for_is_looked_for_again() {
         .await
         .unwrap();
     intake.cycle().await.unwrap();
+    assert_eq!(site.account.count("INBOX").unwrap(), 3, "an hour has not passed");
+
+    site.database.rows("UPDATE mailboxes SET swept_at = now() - interval '61 minutes'").await.unwrap();
+    intake.cycle().await.unwrap();
 
     assert_eq!((site.number(MESSAGES).await, site.account.count("INBOX").unwrap()), (6, 0));
-    assert_eq!(site.number(swept).await, 1);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_is_held_for_good_and_taken_out_by_hand_is_held_no_more() {
+    let site = Site::new().await;
+    let limits = "[intake]\nmax_message_bytes = 2000\nbatch_bytes = 1000";
+    let intake = Intake::new(site.config(MOVE, limits)).await;
+    let mut large = mail("large", "");
+    large.extend("A long line of nothing much.\n".repeat(200).into_bytes());
+    site.account.deliver(&large).unwrap();
+    intake.cycle().await.unwrap();
+    assert_eq!(intake.store.list_held(Which::All, 10).await.unwrap().len(), 1);
+
+    for file in std::fs::read_dir(site.account.maildir().join("cur")).unwrap() {
+        std::fs::remove_file(file.unwrap().path()).unwrap();
+    }
+    site.database.rows("UPDATE mailboxes SET swept_at = NULL").await.unwrap();
+    intake.cycle().await.unwrap();
+
+    assert_eq!(intake.store.list_held(Which::All, 10).await.unwrap().len(), 0);
+    assert_eq!(site.number(MESSAGES).await, 1, "its header is in its ticket");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn stored_mail_is_not_settled_by_a_uid_that_may_be_anothers() {
+    let site = Site::new().await;
+    let intake = Intake::of(&site).await;
+    site.account.deliver_many(mails(3)).unwrap();
+    intake.cycle().await.unwrap();
+    // A crash left one unsettled. Then the folder had another UIDVALIDITY, and this one came back with other mail.
+    site.account.deliver_many([mail("other", "")]).unwrap();
+    site.database
+        .rows(
+            "INSERT INTO ledger (mailbox_id, uidvalidity, uid, size, state, message_id)
+             SELECT mailbox_id, uidvalidity, 4, size, 'recorded', message_id FROM ledger WHERE uid = 1;
+             UPDATE mailboxes SET uidvalidity = 1, watermark = 4",
+        )
+        .await
+        .unwrap();
+
+    intake.cycle().await.unwrap();
+
+    assert_eq!((site.number(MESSAGES).await, site.account.count("INBOX").unwrap()), (4, 0));
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -309,6 +376,7 @@ async fn mail_that_is_kept_is_accounted_for() {
     intake.cycle().await.unwrap();
 
     // A later policy does not touch it, not even when it is listed again.
+    site.database.rows("UPDATE mailboxes SET swept_at = NULL").await.unwrap();
     let emptied = Intake { config: site.config(MOVE, ""), ..intake };
     emptied.cycle().await.unwrap();
 

@@ -2,6 +2,8 @@
 
 mod mails;
 
+use std::time::Duration;
+
 use std::collections::{BTreeMap, BTreeSet};
 
 use chrono::{DateTime, Utc};
@@ -76,7 +78,8 @@ async fn an_empty_mail_is_held_and_stops_nothing() {
 async fn nul_in_every_place_and_any_time_of_receipt_are_stored() {
     let site = Site::new().await;
     let intake = Intake::of(&site).await;
-    let (folder, _) = intake.store.open_folder(&intake.lease, UidValidity(7)).await.unwrap();
+    let (folder, _) =
+        intake.store.open_folder(&intake.lease, UidValidity(7), None, Duration::from_hours(1)).await.unwrap();
     let times = ["0000-01-01T00:00:00+23:59", "0001-01-01T00:00:00Z", "9999-12-31T23:59:59-23:59"];
     let messages: Vec<Message> = times
         .iter()
@@ -114,7 +117,8 @@ async fn nul_in_every_place_and_any_time_of_receipt_are_stored() {
 async fn any_text_comes_out_of_the_database_as_it_went_in_but_for_nul() {
     let site = Site::new().await;
     let intake = Intake::of(&site).await;
-    let (folder, _) = intake.store.open_folder(&intake.lease, UidValidity(7)).await.unwrap();
+    let (folder, _) =
+        intake.store.open_folder(&intake.lease, UidValidity(7), None, Duration::from_hours(1)).await.unwrap();
     let packed = Source::compress(b"").unwrap();
     let mut runner = TestRunner::deterministic();
     let any_texts =

@@ -5,6 +5,7 @@
 
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::sync::Arc;
+use std::time::Duration;
 
 use chrono::{DateTime, Utc};
 use devstack::Chance;
@@ -25,6 +26,7 @@ struct Row {
     state: &'static str,
     attempts: u32,
     crashes: u32,
+    crashes_alone: u32,
     /// Whether it waits for a time, or for a person.
     waits: bool,
     /// Whether it is said to be still in the folder after it was settled.
@@ -39,6 +41,7 @@ const SEEN: Row = Row {
     state: "seen",
     attempts: 0,
     crashes: 0,
+    crashes_alone: 0,
     waits: false,
     stays: false,
     set_aside: false,
@@ -47,6 +50,8 @@ const SEEN: Row = Row {
 };
 
 type Key = (u32, u32);
+
+const HOUR: Duration = Duration::from_hours(1);
 
 #[derive(Default)]
 struct Model {
@@ -60,7 +65,7 @@ struct Worker {
     name: Arc<str>,
     lease: Lease,
     folder: Folder,
-    hands: Vec<(Hand, Vec<u32>)>,
+    hands: Vec<(Hand, Vec<u32>, bool)>,
     is_holder: bool,
 }
 
@@ -80,7 +85,7 @@ impl Walk {
     async fn new(seed: u64) -> Self {
         let site = Site::new().await;
         let Intake { store, lease, .. } = Intake::of(&site).await;
-        let (folder, _) = store.open_folder(&lease, UidValidity(1)).await.unwrap();
+        let (folder, _) = store.open_folder(&lease, UidValidity(1), None, HOUR).await.unwrap();
         let late = Worker {
             name: "second".into(),
             lease: lease.clone(),
@@ -112,18 +117,19 @@ impl Walk {
         let lease = self.store.acquire_lease("support", &name).await.unwrap().unwrap();
         for (at, worker) in self.workers.iter_mut().enumerate() {
             let uidvalidity = worker.folder.uidvalidity.0;
-            for (_, uids) in worker.hands.drain(..).filter(|_| at != who && worker.is_holder) {
+            for (_, uids, suspect) in worker.hands.drain(..).filter(|_| at != who && worker.is_holder) {
                 for uid in &uids {
                     let row = self.model.ledger.get_mut(&(uidvalidity, *uid)).unwrap();
                     if row.state == "seen" || row.state == "held" {
-                        row.attempts += 1;
-                        row.crashes += u32::from(uids.len() == 1);
+                        row.crashes += 1;
+                        row.crashes_alone += u32::from(suspect && uids.len() == 1);
                     }
                 }
             }
             worker.is_holder = at == who;
         }
-        let (folder, _) = self.store.open_folder(&lease, UidValidity(self.uidvalidity)).await.unwrap();
+        let (folder, _) =
+            self.store.open_folder(&lease, UidValidity(self.uidvalidity), None, HOUR).await.unwrap();
         self.workers[who].lease = lease;
         self.workers[who].folder = folder;
     }
@@ -184,15 +190,16 @@ impl Walk {
         if uids.is_empty() {
             return;
         }
-        let outcome = self.store.take_in_hand(&self.workers[who].folder, &uids).await;
+        let suspect = self.chance.one_in(2);
+        let outcome = self.store.take_in_hand(&self.workers[who].folder, &uids, suspect).await;
         self.assert_fenced(who, &outcome);
         if let Ok(hand) = outcome {
-            self.workers[who].hands.push((hand, uids.iter().map(|uid| uid.0).collect()));
+            self.workers[who].hands.push((hand, uids.iter().map(|uid| uid.0).collect(), suspect));
         }
     }
 
     async fn put_down(&mut self, who: usize) {
-        if let Some((hand, _)) = self.workers[who].hands.pop() {
+        if let Some((hand, ..)) = self.workers[who].hands.pop() {
             self.store.put_down(hand).await.unwrap();
         }
     }
@@ -221,7 +228,10 @@ impl Walk {
             }
             2 => {
                 let outcome = self.store.stumbled(&folder, &uids).await;
-                self.change(who, &uids, &not_stored, |row| row.attempts += 1);
+                self.change(who, &uids, &not_stored, |row| {
+                    row.attempts += 1;
+                    row.waits = row.state == "held";
+                });
                 outcome
             }
             3 => {
@@ -323,18 +333,27 @@ impl Walk {
         for (key, row) in &mut self.model.ledger {
             if key.0 == self.uidvalidity && row.state == "held" && !row.stored {
                 due += 1;
-                let (attempts, crashes) = (row.attempts.min(1), row.crashes.min(1));
-                *row = Row { state: "seen", waits: false, attempts, crashes, ..row.clone() };
+                let (crashes, crashes_alone) = (row.crashes.min(1), row.crashes_alone.min(1));
+                *row =
+                    Row { state: "seen", waits: false, attempts: 0, crashes, crashes_alone, ..row.clone() };
             }
         }
         assert_eq!(self.store.retry_held(Which::All).await.unwrap(), due);
     }
 
     async fn change_uidvalidity(&mut self) {
+        let before = self.uidvalidity;
         self.uidvalidity = 1 + u32::try_from(self.chance.below(3)).unwrap();
+        // What has come back may mean other messages.
+        let anew =
+            self.model.ledger.iter_mut().filter(|(key, row)| key.0 == self.uidvalidity && !row.set_aside);
+        for (_, row) in anew.filter(|_| before != self.uidvalidity) {
+            *row = Row { state: "gone", waits: false, ..row.clone() };
+        }
         let who = usize::from(!self.workers[0].is_holder);
         let lease = self.workers[who].lease.clone();
-        let (folder, _) = self.store.open_folder(&lease, UidValidity(self.uidvalidity)).await.unwrap();
+        let (folder, _) =
+            self.store.open_folder(&lease, UidValidity(self.uidvalidity), None, HOUR).await.unwrap();
         // A session ends with its folder, and with it what it had in hand.
         while !self.workers[who].hands.is_empty() {
             self.put_down(who).await;
@@ -365,7 +384,7 @@ impl Walk {
 
     /// Compares the tables with the model.
     async fn compare(&self) {
-        let ledger = "SELECT l.uidvalidity, l.uid, l.state, attempts, crashes,
+        let ledger = "SELECT l.uidvalidity, l.uid, l.state, attempts, crashes, crashes_alone,
                              CASE l.state WHEN 'held' THEN retry_at IS NULL OR retry_at > now()
                                           ELSE coalesce(retry_at > now(), false) END,
                              l.state = 'settled' AND reason IS NOT NULL,
@@ -380,7 +399,7 @@ impl Walk {
             .map(|((uidvalidity, uid), row)| {
                 let flags =
                     [row.waits, row.state == "settled" && row.stays, row.set_aside, row.copied, row.stored];
-                let numbers = [row.attempts, row.crashes].map(|number| number.to_string());
+                let numbers = [row.attempts, row.crashes, row.crashes_alone].map(|number| number.to_string());
                 [uidvalidity.to_string(), uid.to_string(), row.state.to_owned()]
                     .into_iter()
                     .chain(numbers)

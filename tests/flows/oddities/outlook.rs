@@ -139,7 +139,9 @@ impl Outlook {
 
     /// As [`empty`](Self::empty), once all pauses are over.
     pub(super) async fn empty_later(&self) -> Vec<intake::Error> {
-        self.database.rows("UPDATE ledger SET retry_at = now() WHERE retry_at IS NOT NULL").await.unwrap();
+        let time_passes = "UPDATE ledger SET retry_at = now() WHERE retry_at IS NOT NULL;
+                           UPDATE mailboxes SET swept_at = NULL";
+        self.database.rows(time_passes).await.unwrap();
         self.empty().await
     }
 
