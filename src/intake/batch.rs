@@ -11,7 +11,7 @@ use crate::store::Due;
 pub(super) struct Batch {
     pub(super) wanted: Vec<Listed>,
     pub(super) extent: Extent,
-    /// How often fetching these has failed.
+    /// How often taking these in has failed.
     pub(super) attempts: u32,
     /// How often a worker died over these.
     pub(super) crashes: u32,

@@ -16,6 +16,8 @@ use crate::store::Folder;
 /// nothing: connections break.
 const ALONE_AT_FAULT: u32 = 2;
 
+const BROKE: &str = "the connection broke when it was fetched";
+
 /// Fetches a batch. If the server refuses, halves of it, until the one message that it cannot give is alone: that
 /// one is held, and delays no other.
 pub(super) async fn fetch_or_halve(
@@ -45,10 +47,10 @@ pub(super) async fn fetch_or_halve(
                 // Some servers close the connection over a message that they can't read.
                 let uids = part.uids();
                 if part.wanted.len() == 1 && part.attempts >= ALONE_AT_FAULT {
-                    job.store.hold(folder, &uids, "the connection broke when it was fetched").await?;
+                    job.store.hold(folder, &uids, BROKE).await?;
                     job.tally.held.add(1);
                 } else {
-                    job.store.stumbled(folder, &uids).await?;
+                    job.store.stumbled(folder, &uids, BROKE).await?;
                 }
                 return Err(broken.into());
             }

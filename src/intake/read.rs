@@ -24,6 +24,8 @@ pub(super) struct Letter {
 /// to be taken away with the lease.
 pub(super) struct InHand<T> {
     pub(super) batch: Vec<T>,
+    /// How often taking these in has failed.
+    pub(super) attempts: u32,
     pub(super) hand: Hand,
 }
 
@@ -32,7 +34,7 @@ pub(super) async fn read(
     mut batches: mpsc::Receiver<InHand<Message>>,
     letters: mpsc::Sender<InHand<Letter>>,
 ) -> Result<(), Error> {
-    while let Some(InHand { batch, hand }) = batches.recv().await {
+    while let Some(InHand { batch, attempts, hand }) = batches.recv().await {
         // As in the stage before: a place first.
         let Ok(place) = letters.reserve().await else { break };
         let read = tokio::task::spawn_blocking(|| {
@@ -45,7 +47,7 @@ pub(super) async fn read(
             error!(%cause, "compressing a source");
             Error::Stage
         })?;
-        place.send(InHand { batch, hand });
+        place.send(InHand { batch, attempts, hand });
     }
     Ok(())
 }

@@ -5,7 +5,7 @@ use std::time::Instant;
 
 use chrono::Utc;
 use tokio::sync::mpsc;
-use tracing::{debug, error};
+use tracing::{debug, error, warn};
 use uuid::Uuid;
 
 use crate::event::{Event, Received};
@@ -21,6 +21,10 @@ use crate::ticket::{Filing, ThreadKey, Ticket};
 /// How often a batch that another writer overtook is filed anew.
 const MAX_CONFLICTS: u32 = 5;
 
+/// A message at which the database fails when it is alone, and had failed that often before, is held. Databases fail for
+/// many reasons, so that is more often than with a broken connection.
+const FAILS_ALONE: u32 = 6;
+
 /// Records batches until there are no more, and passes on the UIDs that may now be settled: one set for each batch.
 pub(super) async fn record(
     job: &Job<'_>,
@@ -28,15 +32,43 @@ pub(super) async fn record(
     mut batches: mpsc::Receiver<InHand<Letter>>,
     recorded: mpsc::UnboundedSender<UidSet>,
 ) -> Result<(), Error> {
-    while let Some(InHand { batch, hand }) = batches.recv().await {
+    while let Some(InHand { batch, attempts, hand }) = batches.recv().await {
         let started = Instant::now();
-        let uids = record_batch(job, folder, &batch).await?;
+        let uids = match record_batch(job, folder, &batch).await {
+            Err(Error::Store(failure @ (store::Error::Database(_) | store::Error::TooSlow(_)))) => {
+                failed(job, folder, &batch, attempts, failure).await?
+            }
+            recorded => recorded?,
+        };
         job.store.put_down(hand).await?;
         job.tally.batch_seconds.record(started.elapsed());
         // The stage behind has ended only if it failed, and then all stages end.
         drop(recorded.send(uids));
     }
     Ok(())
+}
+
+/// The database failed over a batch, and perhaps over one of its messages: with a backend that runs out of memory,
+/// it is the same message each time. So the batch goes in smaller ones, as after a broken connection, and one that has
+/// failed so often and alone is held. While the database is away nothing of this is written.
+async fn failed(
+    job: &Job<'_>,
+    folder: &Folder,
+    batch: &[Letter],
+    attempts: u32,
+    failure: store::Error,
+) -> Result<UidSet, Error> {
+    let uids: UidSet = batch.iter().map(|letter| letter.uid).collect();
+    if batch.len() > 1 || attempts < FAILS_ALONE {
+        drop(
+            store::answered(job.store.stumbled(folder, &uids, "PostgreSQL failed when it was stored")).await,
+        );
+        return Err(failure.into());
+    }
+    warn!(mailbox = job.mailbox.name, error = %failure, "PostgreSQL fails over a message again and again: held");
+    job.store.hold(folder, &uids, "PostgreSQL fails when it is stored").await?;
+    job.tally.held.add(1);
+    Ok(UidSet::default())
 }
 
 /// Records a batch in one commit; if it is refused for its data, halves of it, until the one bad message is alone.

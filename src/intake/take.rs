@@ -57,11 +57,12 @@ pub(super) async fn take(
             job.store.put_down(hand).await?;
             continue;
         }
+        let attempts = batch.attempts;
         let messages = fetch_or_halve(job, selected, folder, batch).await?;
         if messages.is_empty() {
             job.store.put_down(hand).await?;
         } else {
-            place.send(InHand { batch: messages, hand });
+            place.send(InHand { batch: messages, attempts, hand });
             behind.batches += 1;
         }
         if alone.is_some() {

@@ -5,7 +5,8 @@
 //! program that deletes what it has stored. Here a command succeeds only by its own tagged OK.
 //!
 //! Invariant: responses that nobody asked for are looked at and dropped; nothing queues up.
-//! Invariant: no UID is named, nor what is said of one believed, once the server has told another UIDVALIDITY.
+//! Invariant: once the server has told another UIDVALIDITY, no UID is named but in a FETCH, and nothing that is said
+//! of one is believed.
 //! Invariant: no text of the IMAP crate's errors is kept. Its parse errors quote the whole buffer, which is mail.
 
 use std::fmt::Debug;

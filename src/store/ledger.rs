@@ -29,7 +29,7 @@ pub struct Folder {
 pub struct Due {
     /// It.
     pub listed: Listed,
-    /// How often fetching it, alone or with others, has failed.
+    /// How often taking it in, alone or with others, has failed.
     pub attempts: u32,
     /// How often a worker died while it had this message in hand, alone or with others.
     pub crashes: u32,
@@ -215,13 +215,12 @@ impl Store {
         self.change(folder, uids, STORED, change, Some("the mailbox does not settle it")).await
     }
 
-    /// Writes down that the connection broke while these were fetched: one of them may be what broke it. Held ones
-    /// pause again.
-    pub async fn stumbled(&self, folder: &Folder, uids: &UidSet) -> Result<(), Error> {
+    /// Writes down that taking these in failed, and perhaps over one of them. Held ones pause again.
+    pub async fn stumbled(&self, folder: &Folder, uids: &UidSet, reason: &str) -> Result<(), Error> {
         let change =
             "attempts = attempts + 1, reason = coalesce(reason, $6), retry_at = CASE state WHEN 'held'
             THEN now() + least(interval '1 minute' * 2 ^ least(attempts, 11), interval '1 day') END";
-        self.change(folder, uids, NOT_STORED, change, Some("the connection broke while it was fetched")).await
+        self.change(folder, uids, NOT_STORED, change, Some(reason)).await
     }
 
     /// Writes down that messages disappeared before they could be stored. One whose source is set aside is still

@@ -227,7 +227,7 @@ impl Walk {
                 outcome
             }
             2 => {
-                let outcome = self.store.stumbled(&folder, &uids).await;
+                let outcome = self.store.stumbled(&folder, &uids, "doubt").await;
                 self.change(who, &uids, &not_stored, |row| {
                     row.attempts += 1;
                     row.waits = row.state == "held";
