@@ -63,7 +63,7 @@ impl Store {
     ///
     /// When UIDVALIDITY has changed, all older UIDs have lost their meaning (RFC 9051 §2.3.1.1): their entries stay as
     /// they are, unused. Should that UIDVALIDITY come back, or the highest UID that the server says there can be,
-    /// `last`, be one that was passed long ago, then its UIDs may mean other messages by now. All its entries count as
+    /// `last`, be one that was passed long ago, then its UIDs may mean other messages by now. Entries count as
     /// gone until they are listed, and messages stored before are recognised by their fingerprint.
     pub async fn open_folder(
         &self,
@@ -82,17 +82,22 @@ impl Store {
         .bind(sweep.as_secs_f64())
         .fetch_one(&mut *transaction)
         .await?;
-        let is_anew =
-            known != Some(i64::from(uidvalidity.0)) || last.is_some_and(|last| last < uid(watermark));
+        let is_other = known != Some(i64::from(uidvalidity.0));
+        let is_anew = is_other || last.is_some_and(|last| last < uid(watermark));
         if is_anew {
+            // What has left the folder is seen again when it is listed. What is to be fetched will show what it is. But
+            // nothing may be settled by a UID that is another's, nor be passed over.
             sqlx::query(
                 "UPDATE ledger l SET state = 'gone', reason = 'the folder''s UIDs began anew', retry_at = NULL
-                 WHERE mailbox_id = $1 AND uidvalidity = $2 AND NOT EXISTS (
-                     SELECT FROM set_aside s WHERE (s.mailbox_id, s.uidvalidity, s.uid)
-                         = (l.mailbox_id, l.uidvalidity, l.uid))",
+                 WHERE mailbox_id = $1 AND uidvalidity = $2
+                   AND (state IN ('recorded', 'duplicate')
+                        OR ($3 AND (state IN ('seen', 'held') OR (state = 'settled' AND reason IS NOT NULL))))
+                   AND NOT EXISTS (SELECT FROM set_aside s WHERE (s.mailbox_id, s.uidvalidity, s.uid)
+                                       = (l.mailbox_id, l.uidvalidity, l.uid))",
             )
             .bind(lease.mailbox_id)
             .bind(i64::from(uidvalidity.0))
+            .bind(is_other)
             .execute(&mut *transaction)
             .await?;
         }

@@ -347,6 +347,7 @@ impl Walk {
         // What has come back may mean other messages.
         let anew =
             self.model.ledger.iter_mut().filter(|(key, row)| key.0 == self.uidvalidity && !row.set_aside);
+        let anew = anew.filter(|(_, row)| row.state != "settled" || row.stays);
         for (_, row) in anew.filter(|_| before != self.uidvalidity) {
             *row = Row { state: "gone", waits: false, ..row.clone() };
         }
