@@ -16,25 +16,15 @@ impl Mail {
     #[must_use]
     pub fn degraded(&self, remnant: Remnant) -> Self {
         let mut mail = match remnant {
-            Remnant::Header => self.clone(),
+            Remnant::Header => {
+                Self { text: String::new(), html: None, attachments: Vec::new(), ..self.clone() }
+            }
             Remnant::Nothing => Self {
-                message_id: None,
-                in_reply_to: Vec::new(),
-                references: Vec::new(),
-                from: None,
-                sender: None,
-                reply_to: Vec::new(),
-                to: Vec::new(),
-                cc: Vec::new(),
-                subject: String::new(),
-                date: None,
-                headers: Vec::new(),
-                ..self.clone()
+                fingerprint: self.fingerprint,
+                defects: self.defects.clone(),
+                ..Self::unread(self.received, self.size)
             },
         };
-        mail.text.clear();
-        mail.html = None;
-        mail.attachments.clear();
         mail.defects.push(Defect::Degraded);
         mail
     }

@@ -83,6 +83,32 @@ pub struct Mail {
     pub defects: Vec<Defect>,
 }
 
+impl Mail {
+    /// A mail of which nothing is read.
+    fn unread(received: Option<DateTime<FixedOffset>>, size: u64) -> Self {
+        Self {
+            message_id: None,
+            in_reply_to: Vec::new(),
+            references: Vec::new(),
+            from: None,
+            sender: None,
+            reply_to: Vec::new(),
+            to: Vec::new(),
+            cc: Vec::new(),
+            subject: String::new(),
+            date: None,
+            received,
+            text: String::new(),
+            html: None,
+            headers: Vec::new(),
+            attachments: Vec::new(),
+            fingerprint: Fingerprint([0; 32]),
+            size,
+            defects: Vec::new(),
+        }
+    }
+}
+
 // By hand: a derived `Debug` would print the mail.
 impl fmt::Debug for Mail {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {

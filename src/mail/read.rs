@@ -79,7 +79,7 @@ fn header_only(message: &Message) -> Mail {
 fn unread(message: &Message) -> Mail {
     let (header, _) = Header::split(&message.source);
     let raw = |field: &Field<'_>| String::from_utf8_lossy(field.raw()).trim().to_owned();
-    let mut mail = empty(message);
+    let mut mail = Mail::unread(message.listed.internal_date, message.source.len() as u64);
     mail.headers = header.fields().iter().map(|field| (field.name.to_owned(), raw(field))).collect();
     mail.subject = header.first("Subject").as_ref().map(raw).unwrap_or_default();
     let id = |field: &Field<'_>| raw(field).trim_matches(['<', '>']).to_owned();
@@ -110,7 +110,7 @@ fn fields(message: &Message, header: &Header<'_>, mut defects: BTreeSet<Defect>)
         subject: fields.subject(),
         date: header.first("Date").and_then(|field| date::read(&field.text())),
         headers: fields.all(),
-        ..empty(message)
+        ..Mail::unread(message.listed.internal_date, message.source.len() as u64)
     };
     let mut defects = fields.defects;
     for (missing, defect) in [
@@ -124,30 +124,6 @@ fn fields(message: &Message, header: &Header<'_>, mut defects: BTreeSet<Defect>)
     }
     mail.defects = defects.into_iter().collect();
     mail
-}
-
-/// A mail of which nothing is read yet.
-fn empty(message: &Message) -> Mail {
-    Mail {
-        message_id: None,
-        in_reply_to: Vec::new(),
-        references: Vec::new(),
-        from: None,
-        sender: None,
-        reply_to: Vec::new(),
-        to: Vec::new(),
-        cc: Vec::new(),
-        subject: String::new(),
-        date: None,
-        received: message.listed.internal_date,
-        text: String::new(),
-        html: None,
-        headers: Vec::new(),
-        attachments: Vec::new(),
-        fingerprint: Fingerprint([0; 32]),
-        size: message.source.len() as u64,
-        defects: Vec::new(),
-    }
 }
 
 fn with_defect(mut mail: Mail, defect: Defect) -> Mail {
