@@ -10,7 +10,8 @@ use crate::support::{
 };
 use devstack::Worker;
 use postroom::message::{Listed, Uid, UidSet, UidValidity};
-use postroom::store::{Due, Store, Which};
+use postroom::store::{Due, Folder, Store, Which};
+use sqlx::{Connection, Executor, PgConnection};
 
 const DEADLY: (&str, &str) = ("POSTROOM_TEST_DIE_READING", "X-Deadly");
 
@@ -134,7 +135,7 @@ async fn a_mail_that_kills_even_the_worker_that_sets_it_aside_is_held_without_it
     assert_eq!((code, source.contains("Hello, this is deadly.")), (Some(0), true));
 }
 
-async fn seen(site: &Site, count: u32) -> (Store, postroom::store::Folder) {
+async fn seen(site: &Site, count: u32) -> (Store, Folder) {
     let intake = Intake::of(site).await;
     let (folder, _) =
         intake.store.open_folder(&intake.lease, UidValidity(7), None, Duration::from_hours(1)).await.unwrap();
@@ -171,6 +172,40 @@ async fn what_a_dead_worker_had_in_hand_is_known_to_the_next() {
     let late = store.take_in_hand(&folder, &uids([4]), false).await;
     assert!(matches!(late, Err(postroom::store::Error::LeaseLost)), "{late:?}");
     assert!(store.confirm_lease(&folder.lease).await.is_err() && store.confirm_lease(&lease).await.is_ok());
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_long_record_holds_up_a_takeover_and_nothing_else() {
+    let site = Site::new().await;
+    let intake = Intake::of(&site).await;
+    let (store, lease) = (intake.store.clone(), intake.lease.clone());
+    site.account.deliver_many(mails(3)).unwrap();
+    let mut lock = PgConnection::connect(site.database.url()).await.unwrap();
+    lock.execute("BEGIN; LOCK TABLE sources").await.unwrap();
+    let recording = tokio::spawn(async move { intake.cycle().await });
+    wait_for_waiting(&site, 1).await;
+
+    // Within the transaction, the worker lists on and renews its lease.
+    let folder = Folder { lease: lease.clone(), uidvalidity: UidValidity(7) };
+    let listed = [Listed { uid: Uid(1), size: 1, internal_date: None }];
+    store.see(&folder, &listed, Uid(1)).await.unwrap();
+    store.confirm_lease(&lease).await.unwrap();
+    expire_leases(&site).await;
+    let taking = tokio::spawn(async move { store.acquire_lease("support", &"second".into()).await });
+    wait_for_waiting(&site, 2).await;
+    lock.execute("COMMIT").await.unwrap();
+
+    assert!(taking.await.unwrap().unwrap().is_some());
+    // What was within the fence is stored, and what came after it is refused.
+    drop(recording.await.unwrap());
+    assert_eq!(site.number(MESSAGES).await, 3);
+}
+
+/// Waits until so many wait for a lock.
+async fn wait_for_waiting(site: &Site, count: i64) {
+    let waiting = "SELECT count(*) FROM pg_stat_activity
+                   WHERE datname = current_database() AND wait_event_type = 'Lock'";
+    wait_for_rows(site, waiting, count).await;
 }
 
 #[tokio::test(flavor = "multi_thread")]
