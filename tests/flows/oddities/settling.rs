@@ -108,6 +108,24 @@ async fn mail_that_can_be_copied_and_not_removed_is_copied_once() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn what_one_command_has_copied_is_not_copied_again_when_the_next_is_refused() {
+    let mut outlook = Outlook::with(Habits::default().without(&["MOVE"]), MOVE, "").await;
+    // So scattered that their UIDs do not fit one command.
+    for number in 0..200 {
+        outlook.exchange.change(|mailbox| mailbox.folder("INBOX").unwrap().uidnext = 1_000_000 + number * 10);
+        outlook.deliver(1);
+    }
+    outlook.exchange.nth(2, "UID COPY", Reaction::no("Server Unavailable. 15"));
+
+    outlook.empty().await;
+    outlook.empty_later().await;
+
+    assert_eq!((outlook.exchange.count("INBOX"), outlook.exchange.count("Processed")), (0, 200));
+    let stored = "SELECT count(*)::text FROM messages";
+    assert_eq!(outlook.database.value(stored).await.unwrap(), "200");
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn a_target_folder_that_is_deleted_meanwhile_is_made_again() {
     let mut outlook = Outlook::new().await;
     for without in [&[][..], &["MOVE"]] {
