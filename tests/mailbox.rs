@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use devstack::{Account, Dovecot, Options};
 use postroom::config;
-use postroom::mailbox::{Error, Plan, Removal, Session, TlsFault, connect};
+use postroom::mailbox::{Credential, Error, Plan, Removal, Session, TlsFault, connect};
 use postroom::message::{Extent, Listed, Uid, UidSet};
 use secrecy::SecretString;
 use tokio::io::copy_bidirectional;
@@ -45,7 +45,9 @@ impl Server {
             auth: config::Auth::Password(SecretString::from(self.account.password())),
             folder: "INBOX".to_owned(),
             settle: config::Settle::Keep,
+            ip_family: config::IpFamily::Auto,
             poll_interval: Duration::from_mins(1),
+            idle_timeout: Duration::from_mins(5),
             connect_timeout: Duration::from_mins(1),
             command_timeout: Duration::from_mins(1),
             stall_timeout: Duration::from_mins(1),
@@ -53,7 +55,7 @@ impl Server {
     }
 
     async fn log_in(&self) -> Session {
-        connect(&self.mailbox()).await.unwrap()
+        log_in(&self.mailbox()).await.unwrap()
     }
 
     /// Puts `count` numbered mails into the inbox.
@@ -68,6 +70,11 @@ impl Server {
         numbers.sort_unstable();
         numbers
     }
+}
+
+/// Connects with the password that stands in the configuration.
+async fn log_in(config: &config::Mailbox) -> Result<Session, Error> {
+    connect(config, &Credential::configured(&config.auth).unwrap()).await
 }
 
 fn mail(number: u32) -> String {
@@ -105,7 +112,7 @@ async fn a_server_certified_by_the_given_authority_is_logged_in_to() {
 async fn a_server_of_an_unknown_authority_is_refused() {
     let server = Server::start().await;
 
-    let error = connect(&config::Mailbox { ca_pem: None, ..server.mailbox() }).await.unwrap_err();
+    let error = log_in(&config::Mailbox { ca_pem: None, ..server.mailbox() }).await.unwrap_err();
 
     assert!(matches!(error, Error::Tls { fault: TlsFault::Untrusted, .. }), "{error:?}");
     assert!(!error.is_transient());
@@ -116,7 +123,7 @@ async fn a_server_certified_for_another_name_is_refused() {
     let server =
         Server::start_as(Options { certified_host: "elsewhere.example", ..Options::default() }).await;
 
-    let error = connect(&server.mailbox()).await.unwrap_err();
+    let error = log_in(&server.mailbox()).await.unwrap_err();
 
     assert!(matches!(error, Error::Tls { fault: TlsFault::WrongName, .. }), "{error:?}");
     assert!(!error.is_transient());
@@ -127,7 +134,7 @@ async fn a_wrong_password_is_refused() {
     let server = Server::start().await;
     let auth = config::Auth::Password(SecretString::from("wrong"));
 
-    let error = connect(&config::Mailbox { auth, ..server.mailbox() }).await.unwrap_err();
+    let error = log_in(&config::Mailbox { auth, ..server.mailbox() }).await.unwrap_err();
 
     assert_eq!(error.to_string(), "login refused: [AUTHENTICATIONFAILED] Authentication failed.");
     assert!(!error.is_transient());
@@ -379,7 +386,7 @@ async fn a_server_that_stops_ends_the_session_with_an_error() {
     let error = inbox.list(Uid(0)).await.unwrap_err();
 
     assert!(matches!(error, Error::Closed { .. } | Error::Io { .. }), "{error:?}");
-    let error = connect(&server.mailbox()).await.unwrap_err();
+    let error = log_in(&server.mailbox()).await.unwrap_err();
     assert!(matches!(error, Error::Connect { .. }) && error.is_transient(), "{error:?}");
 }
 
@@ -399,7 +406,7 @@ async fn a_connection_that_is_cut_without_a_goodbye_ends_the_session_with_an_err
             _ = wait => {}
         }
     });
-    let mut session = connect(&config::Mailbox { port, ..server.mailbox() }).await.unwrap();
+    let mut session = log_in(&config::Mailbox { port, ..server.mailbox() }).await.unwrap();
     let mut inbox = session.select("INBOX").await.unwrap();
     cut.send(()).unwrap();
     relay.await.unwrap();

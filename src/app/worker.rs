@@ -15,7 +15,7 @@ use crate::config::{Config, Settle};
 use crate::intake;
 use crate::intake::{Job, Tally};
 use crate::mailbox;
-use crate::mailbox::{Plan, Session};
+use crate::mailbox::{Credential, Plan, Session};
 use crate::metric;
 use crate::ops::Heart;
 use crate::retry::{Policy, RateLimit, Retry};
@@ -143,7 +143,11 @@ impl Worker {
 
     /// Connects, makes sure of the target folder, and chooses how to settle.
     pub(super) async fn open(&self) -> Result<(Session, Plan), mailbox::Error> {
-        let mut session = mailbox::connect(&self.mailbox).await?;
+        let mut session = mailbox::connect(
+            &self.mailbox,
+            &Credential::configured(&self.mailbox.auth).ok_or(mailbox::Error::LoginDisabled)?,
+        )
+        .await?;
         if let Settle::Move { to } = &self.mailbox.settle {
             session.ensure_folder(to).await?;
         }

@@ -11,7 +11,7 @@ use crate::config;
 use crate::config::{Config, Settle};
 use crate::event::Event;
 use crate::mailbox;
-use crate::mailbox::Plan;
+use crate::mailbox::{Credential, Plan};
 use crate::store::Store;
 use crate::text;
 use crate::webhook::{Outcome, Request, Sender};
@@ -135,7 +135,8 @@ async fn check_mailbox(config: &config::Mailbox, findings: &mut Findings) -> any
 }
 
 async fn look_into(config: &config::Mailbox) -> Result<String, mailbox::Error> {
-    let mut session = mailbox::connect(config).await?;
+    let credential = Credential::configured(&config.auth).ok_or(mailbox::Error::LoginDisabled)?;
+    let mut session = mailbox::connect(config, &credential).await?;
     let plan = Plan::choose(session.capabilities(), &config.settle);
     let selected = session.select(&config.folder).await?;
     let (exists, uidvalidity) = (selected.exists(), selected.uidvalidity());
@@ -153,7 +154,8 @@ async fn look_into(config: &config::Mailbox) -> Result<String, mailbox::Error> {
 }
 
 async fn folders(config: &config::Mailbox) -> Result<Vec<String>, mailbox::Error> {
-    mailbox::connect(config).await?.folders().await
+    let credential = Credential::configured(&config.auth).ok_or(mailbox::Error::LoginDisabled)?;
+    mailbox::connect(config, &credential).await?.folders().await
 }
 
 async fn check_webhook(

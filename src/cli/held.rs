@@ -14,6 +14,7 @@ use crate::cli::{Ending, open_store};
 use crate::config;
 use crate::config::Config;
 use crate::mailbox;
+use crate::mailbox::Credential;
 use crate::message::{Extent, Listed, Uid};
 use crate::store::{HeldLine, Which};
 
@@ -214,7 +215,10 @@ fn known<'a>(config: &'a Config, name: &str) -> anyhow::Result<&'a config::Mailb
 /// Fetches a message as it is in the mailbox, and changes nothing there.
 async fn fetch(config: &config::Mailbox, line: &HeldLine) -> anyhow::Result<Vec<u8>> {
     let what = || format!("its source is not stored, so it was to be fetched from mailbox {}", config.name);
-    let mut session = mailbox::connect(config).await.with_context(what)?;
+    let mut session =
+        mailbox::connect(config, &Credential::configured(&config.auth).ok_or(mailbox::Error::LoginDisabled)?)
+            .await
+            .with_context(what)?;
     let mut selected = session.select(&config.folder).await.with_context(what)?;
     anyhow::ensure!(
         i64::from(selected.uidvalidity().0) == line.uidvalidity,

@@ -4,12 +4,11 @@ use std::fmt;
 use std::net::IpAddr;
 use std::time::Duration;
 
-use secrecy::SecretString;
 use url::Host;
 
+use super::auth::Auth;
 use super::layer;
 use super::redacted::Toml;
-use super::secret::SecretKey;
 use super::section::Section;
 
 /// One mailbox to empty.
@@ -31,8 +30,12 @@ pub struct Mailbox {
     pub folder: String,
     /// What becomes of a stored message.
     pub settle: Settle,
-    /// Pause between two polls.
+    /// Which addresses of the server are connected to.
+    pub ip_family: IpFamily,
+    /// Pause between two polls, where the server does not tell of new mail by itself.
     pub poll_interval: Duration,
+    /// The longest an IDLE lasts: then the folder is looked into, news or not. At most 9 minutes.
+    pub idle_timeout: Duration,
     /// Limit of each step of connecting: TCP, TLS, greeting, login.
     pub connect_timeout: Duration,
     /// Limit of one command, from sending to its tagged answer, literals aside.
@@ -41,11 +44,15 @@ pub struct Mailbox {
     pub stall_timeout: Duration,
 }
 
-/// How a mailbox is logged in to. OAuth2 is the next variant.
-#[derive(Debug, Clone)]
-pub enum Auth {
-    /// IMAP LOGIN.
-    Password(SecretString),
+/// Which addresses of a server are connected to.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum IpFamily {
+    /// All, IPv4 first.
+    Auto,
+    /// IPv4 only.
+    V4,
+    /// IPv6 only.
+    V6,
 }
 
 /// What becomes of a stored message in the mailbox.
@@ -67,7 +74,9 @@ pub(super) const DEFAULTS: &str = r#"
 port = 993
 folder = "INBOX"
 settle = { kind = "move", to = "Processed" }
+ip_family = "auto"
 poll_interval = "60s"
+idle_timeout = "5m"
 connect_timeout = "30s"
 command_timeout = "5m"
 stall_timeout = "60s"
@@ -76,8 +85,11 @@ stall_timeout = "60s"
 const PROVIDERS: [(&str, &str); 2] =
     [("outlook.com", "imap-mail.outlook.com"), ("microsoft365", "outlook.office365.com")];
 
-const PASSWORD: SecretKey =
-    SecretKey { key: "password", file_key: "password_file", allowed: "a password", check: |_| Ok(()) };
+const IP_FAMILIES: [(&str, IpFamily); 3] =
+    [("auto", IpFamily::Auto), ("v4", IpFamily::V4), ("v6", IpFamily::V6)];
+
+/// Servers end what is idle for half an hour, some earlier, and not all of them say so.
+const LONGEST_IDLE: Duration = Duration::from_mins(9);
 
 impl Mailbox {
     pub(super) fn read(mut section: Section<'_>) -> Option<Self> {
@@ -93,7 +105,9 @@ impl Mailbox {
         let folder = section.text("folder", "the name of a folder");
         let settle = section.table("settle", r#"a table such as { kind = "move", to = "Processed" }"#);
         let settle = settle.and_then(Settle::read);
+        let ip_family = section.choice("ip_family", &IP_FAMILIES);
         let poll_interval = section.duration("poll_interval");
+        let idle_timeout = read_idle_timeout(&mut section);
         let connect_timeout = section.duration("connect_timeout");
         let command_timeout = section.duration("command_timeout");
         let stall_timeout = section.duration("stall_timeout");
@@ -112,7 +126,9 @@ impl Mailbox {
             auth: auth?,
             folder: folder?,
             settle: settle?,
+            ip_family: ip_family?,
             poll_interval: poll_interval?,
+            idle_timeout: idle_timeout?,
             connect_timeout: connect_timeout?,
             command_timeout: command_timeout?,
             stall_timeout: stall_timeout?,
@@ -141,16 +157,23 @@ impl Mailbox {
         toml.plain("port", self.port);
         toml.certificates("ca_file", self.ca_pem.as_deref());
         toml.text("username", &self.username);
-        match &self.auth {
-            Auth::Password(_) => toml.inline("auth", &[("kind", "password"), ("password", "***")]),
-        }
+        self.auth.write(toml);
         toml.text("folder", &self.folder);
         match &self.settle {
             Settle::Move { to } => toml.inline("settle", &[("kind", "move"), ("to", to)]),
             Settle::Expunge => toml.inline("settle", &[("kind", "expunge")]),
             Settle::Keep => toml.inline("settle", &[("kind", "keep")]),
         }
+        toml.text(
+            "ip_family",
+            match self.ip_family {
+                IpFamily::Auto => "auto",
+                IpFamily::V4 => "v4",
+                IpFamily::V6 => "v6",
+            },
+        );
         toml.duration("poll_interval", self.poll_interval);
+        toml.duration("idle_timeout", self.idle_timeout);
         toml.duration("connect_timeout", self.connect_timeout);
         toml.duration("command_timeout", self.command_timeout);
         toml.duration("stall_timeout", self.stall_timeout);
@@ -166,18 +189,6 @@ impl fmt::Debug for Mailbox {
             .field("port", &self.port)
             .field("settle", &self.settle)
             .finish_non_exhaustive()
-    }
-}
-
-impl Auth {
-    fn read(mut section: Section<'_>) -> Option<Self> {
-        if !section.has("kind") {
-            return section.missing("kind", r#""password""#);
-        }
-        section.choice("kind", &[("password", ())])?;
-        let password = section.secret(&PASSWORD);
-        section.end();
-        Some(Self::Password(password?))
     }
 }
 
@@ -247,6 +258,15 @@ fn read_username(section: &mut Section<'_>, is_microsoft: bool) -> Option<String
         section.refuse("username", "a name without @", "the full address, as this provider wants it");
     }
     Some(username)
+}
+
+fn read_idle_timeout(section: &mut Section<'_>) -> Option<Duration> {
+    let idle_timeout = section.duration("idle_timeout")?;
+    if idle_timeout > LONGEST_IDLE {
+        section.refuse("idle_timeout", "more than 9 minutes", "at most 9 minutes");
+        return None;
+    }
+    Some(idle_timeout)
 }
 
 /// RFC 9051 §5.1: INBOX is the one name whose case does not matter.

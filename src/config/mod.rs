@@ -7,6 +7,7 @@
 //! Invariant: a [`Config`] is complete and consistent; nobody checks it again. Invariant: nothing private is in
 //! its `Debug`, in [`Config::redacted`] or in a [`Problem`].
 
+mod auth;
 mod database;
 mod delivery;
 mod intake;
@@ -28,11 +29,12 @@ mod tests;
 use std::ffi::OsString;
 use std::path::{Path, PathBuf};
 
+pub use auth::{Auth, ClientProof, Flow, OAuth2, TokenCommand};
 pub use database::Database;
 pub use delivery::Delivery;
 pub use intake::Intake;
 pub use log::{Log, LogFormat};
-pub use mailbox::{Auth, Mailbox, Settle};
+pub use mailbox::{IpFamily, Mailbox, Settle};
 pub use ops::Ops;
 pub use problem::{Problem, Problems};
 pub use webhook::{Preset, Webhook};

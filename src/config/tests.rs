@@ -84,6 +84,14 @@ fn load(toml: &str) -> Result<Config, Problems> {
     Setup::new(toml).load()
 }
 
+/// The password of a mailbox that has one.
+fn password(config: &Config, index: usize) -> &str {
+    match &config.mailboxes[index].auth {
+        Auth::Password(password) => password.expose_secret(),
+        other => panic!("{other:?}"),
+    }
+}
+
 #[test]
 fn the_least_configuration_gets_the_documented_defaults() {
     let config = load(LEAST).unwrap();
@@ -155,9 +163,7 @@ fn the_environment_reaches_mailboxes_and_webhooks_by_name() {
         ])
         .unwrap();
 
-    let Auth::Password(first) = &config.mailboxes[0].auth;
-    let Auth::Password(second) = &config.mailboxes[1].auth;
-    assert_eq!((first.expose_secret(), second.expose_secret()), ("00123", "1e5"));
+    assert_eq!([0, 1].map(|index| password(&config, index)), ["00123", "1e5"]);
     assert_eq!(config.mailboxes[1].settle, Settle::Keep);
     assert_eq!(
         (config.mailboxes[1].host.as_str(), config.mailboxes[1].port),
@@ -203,8 +209,7 @@ fn secrets_and_certificates_are_read_from_files_beside_the_configuration() {
     let config = setup.load().unwrap();
 
     assert_eq!(config.database.url.expose_secret(), "postgres:///postroom?host=/run/postgresql");
-    let Auth::Password(password) = &config.mailboxes[0].auth;
-    assert_eq!(password.expose_secret(), " two words\n", "one line break is trimmed, and nothing else");
+    assert_eq!(password(&config, 0), " two words\n", "one line break is trimmed, and nothing else");
     assert_eq!(config.mailboxes[0].ca_pem.as_deref(), Some(CERTIFICATE.repeat(2).as_bytes()));
     let secrets: Vec<_> = config.webhooks[0].secrets.iter().map(ExposeSecret::expose_secret).collect();
     assert_eq!(secrets, ["whsec_BBBBBBBBBBBBBBBBBBBBBBBBBBBBBBBB", "whsec_AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA"]);

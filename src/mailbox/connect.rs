@@ -14,28 +14,33 @@ use tokio_native_tls::TlsStream;
 use crate::config;
 
 use super::capability::Capabilities;
+use super::credential::Credential;
 use super::driver::{Driver, Wire};
 use super::error::{Error, TlsFault};
 use super::login::login;
 use super::session::Session;
 
 /// Connects and logs in. Each of lookup, TCP, TLS, greeting and login may take `connect_timeout`.
-pub async fn connect(config: &config::Mailbox) -> Result<Session, Error> {
+pub async fn connect(config: &config::Mailbox, credential: &Credential) -> Result<Session, Error> {
     let connector = connector(config)?;
     let tcp = dial(config).await?;
     let tls = handshake(&connector, tcp, config).await?;
-    open(tls, config).await
+    open(tls, config, credential).await
 }
 
 /// Logs in over a connection that has just been made.
-pub(super) async fn open(wire: impl Wire + 'static, config: &config::Mailbox) -> Result<Session, Error> {
+pub(super) async fn open(
+    wire: impl Wire + 'static,
+    config: &config::Mailbox,
+    credential: &Credential,
+) -> Result<Session, Error> {
     let mut driver = Driver::new(wire, config);
     let announced = driver.greeting(config.connect_timeout).await?;
     let announced = match announced {
         Some(announced) => announced,
         None => Capabilities::ask(&mut driver).await?,
     };
-    let announced = login(&mut driver, &announced, config).await?;
+    let announced = login(&mut driver, &announced, config, credential).await?;
     let capabilities = match announced {
         Some(announced) => announced,
         None => Capabilities::ask(&mut driver).await?,
@@ -261,12 +266,13 @@ mod tests {
     async fn names_and_ports_where_nothing_is_are_told_apart() {
         // A port that was free a moment ago.
         let port = std::net::TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port();
-        let refused = connect(&config::Mailbox { port, ..script::mailbox() }).await.unwrap_err();
+        let refused =
+            connect(&config::Mailbox { port, ..script::mailbox() }, &script::password()).await.unwrap_err();
         assert!(matches!(refused, Error::Connect { .. }), "{refused}");
         assert!(refused.cure().starts_with("Nothing listens there."), "{}", refused.cure());
 
         let unknown = config::Mailbox { host: "mail.invalid".to_owned(), ..script::mailbox() };
-        let unknown = connect(&unknown).await.unwrap_err();
+        let unknown = connect(&unknown, &script::password()).await.unwrap_err();
         assert!(matches!(unknown, Error::Lookup { .. }), "{unknown}");
     }
 
@@ -281,12 +287,13 @@ mod tests {
             drop(tcp.read_to_end(&mut Vec::new()).await);
         };
 
-        let (error, ()) = tokio::join!(connect(&config), greet);
+        let password = script::password();
+        let (error, ()) = tokio::join!(connect(&config, &password), greet);
         let error = error.unwrap_err();
         assert!(matches!(error, Error::Tls { fault: TlsFault::Handshake, .. }), "{error:?}");
 
         let config = config::Mailbox { connect_timeout: Duration::from_millis(20), ..config };
-        let error = connect(&config).await.unwrap_err();
+        let error = connect(&config, &script::password()).await.unwrap_err();
         assert_eq!(error.to_string(), "no answer within 20ms during the TLS handshake");
     }
 
@@ -295,7 +302,7 @@ mod tests {
         for pem in ["", "not a certificate"] {
             let config = config::Mailbox { ca_pem: Some(pem.into()), ..script::mailbox() };
 
-            let error = connect(&config).await.unwrap_err();
+            let error = connect(&config, &script::password()).await.unwrap_err();
 
             assert!(matches!(error, Error::Authority { .. }), "{error}");
         }

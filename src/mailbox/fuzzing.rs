@@ -12,7 +12,8 @@ pub async fn open(
     wire: impl AsyncRead + AsyncWrite + Unpin + Send + Sync + std::fmt::Debug + 'static,
     config: &config::Mailbox,
 ) -> Result<Session, Error> {
-    super::connect::open(wire, config).await
+    let credential = super::Credential::configured(&config.auth).expect("a password");
+    super::connect::open(wire, config, &credential).await
 }
 
 /// Encodes a folder's name.

@@ -8,6 +8,7 @@ use secrecy::ExposeSecret;
 use crate::config;
 
 use super::capability::Capabilities;
+use super::credential::Credential;
 use super::driver::Driver;
 use super::error::Error;
 use super::string::quoted;
@@ -20,14 +21,16 @@ pub(super) async fn login(
     driver: &mut Driver,
     announced: &Capabilities,
     config: &config::Mailbox,
+    credential: &Credential,
 ) -> Result<Option<Capabilities>, Error> {
-    let (name, lines) = match &config.auth {
-        config::Auth::Password(password) => {
+    let (name, lines) = match credential {
+        Credential::Password(password) => {
             if announced.has("LOGINDISABLED") {
                 return Err(Error::LoginDisabled);
             }
             ("LOGIN", login_lines(&config.username, password.expose_secret())?)
         }
+        Credential::Token(_) => return Err(Error::LoginDisabled),
     };
     let mut capabilities = None;
     driver

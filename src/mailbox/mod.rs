@@ -17,6 +17,7 @@
 
 mod capability;
 mod connect;
+mod credential;
 mod driver;
 mod error;
 mod fetch;
@@ -41,6 +42,7 @@ mod script;
 
 pub use capability::Capabilities;
 pub use connect::connect;
+pub use credential::Credential;
 pub use driver::SLOWEST_BYTES_PER_SECOND;
 pub use error::{Answer, Error, TlsFault};
 pub use list::Listing;

@@ -13,6 +13,7 @@ use tokio::time::timeout;
 use crate::config;
 
 use super::connect::open;
+use super::credential::Credential;
 use super::error::Error;
 use super::session::Session;
 
@@ -47,18 +48,25 @@ pub(super) fn mailbox() -> config::Mailbox {
         auth: config::Auth::Password(SecretString::from("secret")),
         folder: "INBOX".to_owned(),
         settle: config::Settle::Keep,
+        ip_family: config::IpFamily::Auto,
         poll_interval: Duration::from_mins(1),
+        idle_timeout: Duration::from_mins(5),
         connect_timeout: Duration::from_mins(1),
         command_timeout: Duration::from_mins(1),
         stall_timeout: Duration::from_mins(1),
     }
 }
 
+/// What that mailbox is logged in to with.
+pub(super) fn password() -> Credential {
+    Credential::Password(SecretString::from("secret"))
+}
+
 /// Connects to a server that plays `transcript` from the greeting on.
 pub(super) async fn connect(config: &config::Mailbox, transcript: &str) -> (Result<Session, Error>, Server) {
     let (client, server) = tokio::io::duplex(4 * 1024);
     let server = Server(tokio::spawn(play(server, transcript.to_owned())));
-    (open(client, config).await, server)
+    (open(client, config, &Credential::configured(&config.auth).unwrap()).await, server)
 }
 
 /// A session with a server that plays `transcript` after the login; the next tag is `P2`.

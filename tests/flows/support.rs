@@ -11,7 +11,7 @@ use postroom::config::Config;
 use postroom::intake;
 use postroom::intake::{Job, Tally};
 use postroom::mailbox;
-use postroom::mailbox::Plan;
+use postroom::mailbox::{Credential, Plan};
 use postroom::store::{Lease, Store};
 use tokio::sync::Mutex;
 use tokio_util::sync::CancellationToken;
@@ -229,7 +229,7 @@ impl Intake {
 
     pub(crate) async fn cycle(&self) -> Result<u32, intake::Error> {
         let mailbox = &self.config.mailboxes[0];
-        let mut session = mailbox::connect(mailbox).await?;
+        let mut session = mailbox::connect(mailbox, &Credential::configured(&mailbox.auth).unwrap()).await?;
         if let postroom::config::Settle::Move { to } = &mailbox.settle {
             session.ensure_folder(to).await?;
         }
