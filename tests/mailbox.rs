@@ -43,6 +43,8 @@ impl Server {
             ca_pem: Some(self.dovecot.authority().pem().to_owned()),
             username: self.account.user().to_owned(),
             auth: config::Auth::Password(SecretString::from(self.account.password())),
+            addresses: Vec::new(),
+            trusted_authserv: Vec::new(),
             folder: "INBOX".to_owned(),
             settle: config::Settle::Keep,
             ip_family: config::IpFamily::Auto,

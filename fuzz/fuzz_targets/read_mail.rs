@@ -5,7 +5,7 @@
 use chrono::DateTime;
 use libfuzzer_sys::fuzz_target;
 use postroom::event::{Event, Received};
-use postroom::mail::{self, Defect};
+use postroom::mail::{self, Authserv, Defect, Facts};
 use postroom::message::{Extent, Listed, Message, Uid, UidValidity};
 use postroom::ticket::{self, Threads, Ticket};
 use serde_json::Value;
@@ -24,14 +24,15 @@ fuzz_target!(|source: &[u8]| {
     let listed = Listed { uid: Uid(1), size: source.len() as u64, internal_date: None };
     let message = Message { listed, source: source.to_vec(), extent: Extent::Whole };
 
-    let mail = mail::read(&message);
+    let facts = Facts::new(["a@b"], Authserv::Exchange);
+    let mail = mail::read(&message, &facts);
 
     assert!(!mail.defects.contains(&Defect::ParserFailed), "a panic was caught");
     assert!(mail.text.len() <= GROWTH * source.len() + BASE);
     assert!(mail.html.as_ref().is_none_or(|html| html.len() <= GROWTH * source.len() + BASE));
     let headers: usize = mail.headers.iter().map(|(name, value)| name.len() + value.len()).sum();
     assert!(headers <= GROWTH * source.len() + BASE);
-    assert_eq!(mail::read(&message).fingerprint, mail.fingerprint);
+    assert_eq!(mail::read(&message, &facts).fingerprint, mail.fingerprint);
     for attachment in &mail.attachments {
         let bytes = mail::attached(source, attachment.part).expect("an attachment is found again");
         assert_eq!(bytes.len() as u64, attachment.size);
@@ -53,7 +54,7 @@ fuzz_target!(|source: &[u8]| {
     });
     assert!(event.body.len() <= EVENT_BYTES, "{} bytes of event", event.body.len());
     assert!(is_without_nul(&serde_json::from_str(&event.body).expect("an event is JSON")));
-    let header = mail::read(&Message { extent: Extent::Header, ..message });
+    let header = mail::read(&Message { extent: Extent::Header, ..message }, &facts);
     assert!(header.defects.contains(&Defect::Oversized) && !header.defects.contains(&Defect::ParserFailed));
 });
 

@@ -26,6 +26,11 @@ pub struct Mailbox {
     pub username: String,
     /// How it proves that.
     pub auth: Auth,
+    /// The addresses under which it gets mail, besides the user name if that is one.
+    pub addresses: Vec<String>,
+    /// The servers whose `Authentication-Results` are believed, by the names that they write. Where none is named,
+    /// that is Exchange Online's own, if the mailbox is there.
+    pub trusted_authserv: Vec<String>,
     /// The folder to empty, in UTF-8.
     pub folder: String,
     /// What becomes of a stored message.
@@ -72,6 +77,8 @@ pub enum Settle {
 /// What a mailbox need not say, as TOML. postroom.toml shows the same values.
 pub(super) const DEFAULTS: &str = r#"
 port = 993
+addresses = []
+trusted_authserv = []
 folder = "INBOX"
 settle = { kind = "move", to = "Processed" }
 ip_family = "auto"
@@ -102,6 +109,9 @@ impl Mailbox {
         let username = read_username(&mut section, is_microsoft);
         let auth = section.table("auth", r#"a table such as { kind = "password", password_file = "…" }"#);
         let auth = auth.and_then(Auth::read);
+        let addresses = section.texts("addresses", r#"a list such as ["help@example.com"]"#, is_address);
+        let trusted_authserv =
+            section.texts("trusted_authserv", r#"a list such as ["mx.example.com"]"#, is_authserv_id);
         let folder = section.text("folder", "the name of a folder");
         let settle = section.table("settle", r#"a table such as { kind = "move", to = "Processed" }"#);
         let settle = settle.and_then(Settle::read);
@@ -124,6 +134,8 @@ impl Mailbox {
             ca_pem,
             username: username?,
             auth: auth?,
+            addresses: addresses?,
+            trusted_authserv: trusted_authserv?,
             folder: folder?,
             settle: settle?,
             ip_family: ip_family?,
@@ -133,6 +145,11 @@ impl Mailbox {
             command_timeout: command_timeout?,
             stall_timeout: stall_timeout?,
         })
+    }
+
+    /// Whether it is one of Exchange Online's: of Outlook.com or Microsoft 365.
+    pub fn is_exchange_online(&self) -> bool {
+        PROVIDERS.iter().any(|(_, host)| self.host.eq_ignore_ascii_case(host))
     }
 
     /// Whether both log in to the same account, as far as names tell.
@@ -158,6 +175,8 @@ impl Mailbox {
         toml.certificates("ca_file", self.ca_pem.as_deref());
         toml.text("username", &self.username);
         self.auth.write(toml);
+        toml.list("addresses", &self.addresses);
+        toml.list("trusted_authserv", &self.trusted_authserv);
         toml.text("folder", &self.folder);
         match &self.settle {
             Settle::Move { to } => toml.inline("settle", &[("kind", "move"), ("to", to)]),
@@ -258,6 +277,16 @@ fn read_username(section: &mut Section<'_>, is_microsoft: bool) -> Option<String
         section.refuse("username", "a name without @", "the full address, as this provider wants it");
     }
     Some(username)
+}
+
+fn is_address(text: &str) -> bool {
+    let is_part = |part: &str| !part.is_empty() && !part.contains(['@', ' ', '<', '>', ',']);
+    text.rsplit_once('@').is_some_and(|(local, domain)| is_part(local) && is_part(domain))
+}
+
+/// RFC 8601 §2.2: mostly a host name, and one word.
+fn is_authserv_id(text: &str) -> bool {
+    !text.contains([' ', ';', ',', '=', '(', ')', '"'])
 }
 
 fn read_idle_timeout(section: &mut Section<'_>) -> Option<Duration> {

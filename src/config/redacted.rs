@@ -30,6 +30,11 @@ impl Toml {
         self.plain(key, quote(value));
     }
 
+    pub(super) fn list(&mut self, key: &str, values: &[String]) {
+        let values: Vec<_> = values.iter().map(|value| quote(value)).collect();
+        self.plain(key, format!("[{}]", values.join(", ")));
+    }
+
     pub(super) fn duration(&mut self, key: &str, value: Duration) {
         self.text(key, &units::format_duration(value));
     }

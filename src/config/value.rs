@@ -24,6 +24,39 @@ impl Section<'_> {
         None
     }
 
+    /// A list of strings that may be private and are therefore never shown, each as [`Section::text`] has it and as
+    /// `is_sound` wants it. From the environment, with commas between them.
+    pub(super) fn texts(
+        &mut self,
+        key: &'static str,
+        allowed: &str,
+        is_sound: fn(&str) -> bool,
+    ) -> Option<Vec<String>> {
+        let texts: Result<Vec<String>, _> = match self.take(key)?.kind {
+            ValueKind::Array(values) => values
+                .into_iter()
+                .map(|value| match value.kind {
+                    ValueKind::String(text) => Ok(text),
+                    other => Err(describe_kind(&other)),
+                })
+                .collect(),
+            ValueKind::String(text) => Ok(text
+                .split(',')
+                .map(|text| text.trim().to_owned())
+                .filter(|text| !text.is_empty())
+                .collect()),
+            other => Err(describe_kind(&other)),
+        };
+        let is_flawed = |text: &String| text.is_empty() || text.contains(char::is_control) || !is_sound(text);
+        let flaw = match texts {
+            Ok(texts) if texts.iter().any(is_flawed) => "a list with something else in it",
+            Ok(texts) => return Some(texts),
+            Err(kind) => kind,
+        };
+        self.refuse(key, flaw, allowed);
+        None
+    }
+
     /// As [`Section::text`], but noted when missing.
     pub(super) fn required_text(&mut self, key: &'static str, allowed: &str) -> Option<String> {
         if self.has(key) { self.text(key, allowed) } else { self.missing(key, allowed) }

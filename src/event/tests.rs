@@ -14,7 +14,7 @@ const EVENT_BYTES: usize = 320 * 1024;
 /// A mail without anything in it.
 fn blank() -> Mail {
     let listed = Listed { uid: Uid(1), size: 0, internal_date: None };
-    mail::read(&Message { listed, source: Vec::new(), extent: Extent::Whole })
+    mail::read(&Message { listed, source: Vec::new(), extent: Extent::Whole }, &mail::Facts::default())
 }
 
 fn render(mail: &Mail) -> (Event, Value) {

@@ -96,7 +96,7 @@ pub async fn cycle(job: &Job<'_>, session: &mut Session, stop: &CancellationToke
     let (recorded, to_settle) = mpsc::unbounded_channel();
     tokio::try_join!(
         take::take(job, &mut selected, &folder, watermark, stop, fetched, to_settle),
-        read::read(to_read, letters),
+        read::read(job, to_read, letters),
         record::record(job, &folder, to_record, recorded),
     )?;
 

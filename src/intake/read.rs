@@ -1,11 +1,14 @@
 //! The reading stage: CPU work on a thread of its own, so that sockets stay served.
 
+use std::sync::Arc;
+
 use tokio::sync::mpsc;
 use tracing::error;
 
-use crate::intake::Error;
+use crate::config;
+use crate::intake::{Error, Job};
 use crate::mail;
-use crate::mail::{Mail, Remnant};
+use crate::mail::{Authserv, Facts, Mail, Remnant};
 use crate::message::{Extent, Message, Uid};
 use crate::step;
 use crate::store::{Hand, Source};
@@ -31,15 +34,18 @@ pub(super) struct InHand<T> {
 
 /// Reads batches until there are no more.
 pub(super) async fn read(
+    job: &Job<'_>,
     mut batches: mpsc::Receiver<InHand<Message>>,
     letters: mpsc::Sender<InHand<Letter>>,
 ) -> Result<(), Error> {
+    let facts = Arc::new(facts(job.mailbox));
     while let Some(InHand { batch, attempts, hand }) = batches.recv().await {
         // As in the stage before: a place first.
         let Ok(place) = letters.reserve().await else { break };
-        let read = tokio::task::spawn_blocking(|| {
+        let facts = Arc::clone(&facts);
+        let read = tokio::task::spawn_blocking(move || {
             // One by one, and each source freed once it is packed.
-            batch.into_iter().map(|message| Letter::read(&message)).collect()
+            batch.into_iter().map(|message| Letter::read(&message, &facts)).collect()
         })
         .await;
         let read: Result<Vec<Letter>, std::io::Error> = read.map_err(|_| Error::Stage)?;
@@ -52,13 +58,23 @@ pub(super) async fn read(
     Ok(())
 }
 
+/// What the configuration tells of the mail that comes to a mailbox.
+fn facts(mailbox: &config::Mailbox) -> Facts {
+    let authserv = match &mailbox.trusted_authserv[..] {
+        [] if mailbox.is_exchange_online() => Authserv::Exchange,
+        names => Authserv::Named(names.to_vec()),
+    };
+    let own = mailbox.addresses.iter().map(String::as_str).chain([mailbox.username.as_str()]);
+    Facts::new(own, authserv)
+}
+
 impl Letter {
-    fn read(message: &Message) -> Result<Self, std::io::Error> {
+    fn read(message: &Message, facts: &Facts) -> Result<Self, std::io::Error> {
         step::reading(&message.source);
         Ok(Self {
             uid: message.listed.uid,
             extent: message.extent,
-            mail: mail::read(message),
+            mail: mail::read(message, facts),
             source: Source::compress(&message.source)?,
             degraded: None,
         })

@@ -5,9 +5,9 @@ use crate::mail::{Defect, Mail};
 /// What is left of a degraded mail. Its source is stored whole either way.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Remnant {
-    /// Everything out of its header.
+    /// Everything out of its header, and who wrote it.
     Header,
-    /// Its size, when it came, and its fingerprint, so that a copy is still recognised.
+    /// Its size, when it came, who wrote it in a word, and its fingerprint, so that a copy is still recognised.
     Nothing,
 }
 
@@ -17,9 +17,12 @@ impl Mail {
     pub fn degraded(&self, remnant: Remnant) -> Self {
         let mut mail = match remnant {
             Remnant::Header => {
-                Self { text: String::new(), html: None, attachments: Vec::new(), ..self.clone() }
+                let (text, html, attachments, report) = (String::new(), None, Vec::new(), None);
+                Self { text, html, attachments, report, ..self.clone() }
             }
             Remnant::Nothing => Self {
+                // Words of ours, which no database refuses.
+                automation: self.automation.clone(),
                 fingerprint: self.fingerprint,
                 defects: self.defects.clone(),
                 ..Self::unread(self.received, self.size)

@@ -74,6 +74,27 @@ pub(super) const HTML_ESCAPING: u64 = 20_000_000_000;
 /// Attributes one tag may have. The HTML parser compares each with all before it.
 pub(super) const HTML_ATTRIBUTES: usize = 256;
 
+/// Bytes read of a part that holds a report, or that returns a mail with one.
+pub(super) const REPORT_BYTES: usize = 256 * 1024;
+
+/// Bytes read of a text that may be a mail server's notice.
+pub(super) const NOTICE_BYTES: usize = 64 * 1024;
+
+/// Recipients kept of a report.
+pub(super) const RECIPIENTS_REPORTED: usize = 100;
+
+/// Ids kept of those that a returned mail refers to: the newest.
+pub(super) const REFERENCES_REPORTED: usize = 20;
+
+/// Longest diagnostic kept, in characters.
+pub(super) const DIAGNOSTIC_CHARS: usize = 500;
+
+/// Longest domain kept, in characters (RFC 1035 §3.1).
+pub(super) const DOMAIN_CHARS: usize = 255;
+
+/// Longest word kept of those that a report chooses from a list, in characters.
+pub(super) const KEYWORD_CHARS: usize = 40;
+
 /// Cuts `text` to at most `bytes` bytes, between two characters; says whether it did.
 pub(super) fn cut(text: &mut String, bytes: usize) -> bool {
     let kept = text::cut(text, bytes).len();

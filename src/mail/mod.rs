@@ -8,6 +8,8 @@
 //!      ─► part ───► body ───► html                        transfer, charset
 //!              └──► attachment                            transfer
 //!      ─► fingerprint
+//!      ─► automation ─► report                           structured
+//!      ─► authentication                                 structured
 //! ```
 //!
 //! Invariant: what is stored, decoded or compared has a limit in `limit`, and nothing is taken apart by a
@@ -15,11 +17,14 @@
 
 mod address;
 mod attachment;
+mod authentication;
+mod automation;
 mod body;
 mod charset;
 mod date;
 mod degraded;
 mod encoded_word;
+mod facts;
 mod fingerprint;
 mod header;
 mod html;
@@ -27,6 +32,8 @@ mod limit;
 mod message_id;
 mod part;
 mod read;
+mod report;
+mod structured;
 mod transfer;
 
 #[cfg(test)]
@@ -38,9 +45,13 @@ use chrono::{DateTime, FixedOffset};
 
 pub use address::Address;
 pub use attachment::{Attachment, attached};
+pub use authentication::{Authentication, Composite, Outcome};
+pub use automation::{Automation, Signal, Strength, Verdict};
 pub use degraded::Remnant;
+pub use facts::{Authserv, Facts};
 pub use fingerprint::Fingerprint;
 pub use read::read;
+pub use report::{Action, Delivery, Feedback, Original, Receipt, Recipient, Report};
 
 /// A message as read: what a ticket is made of.
 #[derive(Clone, PartialEq)]
@@ -75,6 +86,12 @@ pub struct Mail {
     pub headers: Vec<(String, String)>,
     /// Every part that is not the body.
     pub attachments: Vec<Attachment>,
+    /// Who wrote it: a person, or which kind of program.
+    pub automation: Automation,
+    /// The report that it is, if it is one.
+    pub report: Option<Report>,
+    /// What a trusted server found out about its sender.
+    pub authentication: Option<Authentication>,
     /// Identity by content, for telling a second copy of the same mail.
     pub fingerprint: Fingerprint,
     /// Size of the source in bytes; of the header alone if the rest was too large to take.
@@ -102,6 +119,9 @@ impl Mail {
             html: None,
             headers: Vec::new(),
             attachments: Vec::new(),
+            automation: Automation::unknown(),
+            report: None,
+            authentication: None,
             fingerprint: Fingerprint([0; 32]),
             size,
             defects: Vec::new(),
@@ -115,6 +135,7 @@ impl fmt::Debug for Mail {
         f.debug_struct("Mail")
             .field("size", &self.size)
             .field("attachments", &self.attachments.len())
+            .field("verdict", &self.automation.verdict)
             .field("defects", &self.defects)
             .finish_non_exhaustive()
     }

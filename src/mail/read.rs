@@ -8,24 +8,27 @@ use sha2::{Digest, Sha256};
 use crate::mail::body::{self, Body};
 use crate::mail::header::{Field, Header};
 use crate::mail::part::Part;
-use crate::mail::{Address, Defect, Fingerprint, Mail, address, attachment, date, limit, message_id, part};
+use crate::mail::{
+    Address, Authentication, Automation, Defect, Facts, Fingerprint, Mail, address, attachment, date, limit,
+    message_id, part,
+};
 use crate::message::{Extent, Message};
 
 /// Reads a message. Total: see the [module](crate::mail).
 ///
 /// A panic below is caught, so that it costs one mail its content and not the worker its life; the panic
 /// hook still runs, and should print no payload, which may quote the mail.
-pub fn read(message: &Message) -> Mail {
+pub fn read(message: &Message, facts: &Facts) -> Mail {
     let first = match message.extent {
         Extent::Whole => whole,
         Extent::Header => header_only,
     };
-    read_with(first, message)
+    read_with(first, message, facts)
 }
 
-fn read_with(first: fn(&Message) -> Mail, message: &Message) -> Mail {
-    catch_unwind(|| first(message))
-        .or_else(|_| catch_unwind(|| failed(header_only(message), message)))
+fn read_with(first: fn(&Message, &Facts) -> Mail, message: &Message, facts: &Facts) -> Mail {
+    catch_unwind(|| first(message, facts))
+        .or_else(|_| catch_unwind(|| failed(header_only(message, facts), message)))
         .unwrap_or_else(|_| failed(unread(message), message))
 }
 
@@ -36,7 +39,7 @@ fn failed(mut mail: Mail, message: &Message) -> Mail {
     with_defect(mail, Defect::ParserFailed)
 }
 
-fn whole(message: &Message) -> Mail {
+fn whole(message: &Message, facts: &Facts) -> Mail {
     let mut defects = BTreeSet::new();
     let (header, content) = Header::split(&message.source);
     let parts = part::parts(&header, content, &mut defects);
@@ -51,7 +54,14 @@ fn whole(message: &Message) -> Mail {
     }
     mail.fingerprint = Fingerprint::of(&mail, &body.digests, &identities);
     let Body { text, html, .. } = body;
-    Mail { text, html, ..mail }
+    judged(Mail { text, html, ..mail }, &header, &parts, facts)
+}
+
+/// With what follows from the rest: who wrote it, and whether that is true.
+fn judged(mail: Mail, header: &Header<'_>, parts: &[Part<'_>], facts: &Facts) -> Mail {
+    let (automation, report) = Automation::judge(&mail, header, parts, facts);
+    let authentication = Authentication::of(&mail, header, facts);
+    Mail { automation, report, authentication, ..mail }
 }
 
 /// Whether a mail with this defect may hold more than is compared by its fields, texts and attachments. Then only the
@@ -65,10 +75,11 @@ fn leaves<'p, 'a>(parts: &'p [Part<'a>]) -> impl Iterator<Item = (usize, &'p Par
     parts.iter().enumerate().filter(|(_, part)| part.children.is_empty())
 }
 
-fn header_only(message: &Message) -> Mail {
+fn header_only(message: &Message, facts: &Facts) -> Mail {
     let (header, _) = Header::split(&message.source);
     let mut mail = fields(message, &header, BTreeSet::new());
     mail.fingerprint = Fingerprint::of(&mail, &[], &[]);
+    let mail = judged(mail, &header, &[], facts);
     match message.extent {
         Extent::Whole => mail,
         Extent::Header => with_defect(mail, Defect::Oversized),
@@ -221,7 +232,7 @@ mod tests {
         Message { listed, source: source.as_bytes().to_vec(), extent: Extent::Whole }
     }
 
-    fn panics(_: &Message) -> Mail {
+    fn panics(_: &Message, _: &Facts) -> Mail {
         panic!("as a parser might")
     }
 
@@ -229,7 +240,7 @@ mod tests {
     fn a_panic_costs_the_content_and_not_the_header() {
         let message = message("Subject: =?utf-8?q?=C3=BC?=\r\nFrom: a@example.com\r\n\r\nbody");
 
-        let mail = read_with(panics, &message);
+        let mail = read_with(panics, &message, &Facts::default());
 
         assert_eq!(mail.subject, "ü");
         assert_eq!(mail.text, "");

@@ -21,6 +21,10 @@ fn message(source: impl Into<Vec<u8>>) -> Message {
     Message { listed, source, extent: Extent::Whole }
 }
 
+fn read(message: &Message) -> Mail {
+    super::read(message, &Facts::default())
+}
+
 /// Reads a mail that is made to exhaust the reader.
 fn read_hostile(source: impl Into<Vec<u8>>) -> Mail {
     let message = message(source);

@@ -110,7 +110,7 @@ mod tests {
     fn mail(headers: &str) -> Mail {
         let source = format!("{headers}\r\n\r\nHello\r\n").into_bytes();
         let listed = Listed { uid: Uid(1), size: 0, internal_date: None };
-        crate::mail::read(&Message { listed, source, extent: Extent::Whole })
+        crate::mail::read(&Message { listed, source, extent: Extent::Whole }, &crate::mail::Facts::default())
     }
 
     fn threads(known: &[(&str, u128)]) -> Threads {

@@ -9,6 +9,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use chrono::{DateTime, Utc};
 use postroom::event::{Event, Received};
 use postroom::mail;
+use postroom::mail::Facts;
 use postroom::message::{Extent, Listed, Message, Uid, UidValidity};
 use postroom::store::{Entry, NewMessage, Source};
 use postroom::ticket;
@@ -96,7 +97,7 @@ async fn nul_in_every_place_and_any_time_of_receipt_are_stored() {
     intake.store.see(&folder, &listed, Uid(3)).await.unwrap();
     let due = intake.store.to_fetch(&folder, Uid(0), 10).await.unwrap();
     assert_eq!(due.iter().map(|due| due.listed).collect::<Vec<_>>(), listed);
-    let mails: Vec<_> = messages.iter().map(mail::read).collect();
+    let mails: Vec<_> = messages.iter().map(|message| mail::read(message, &Facts::default())).collect();
     let packed: Vec<_> = messages.iter().map(|message| Source::compress(&message.source).unwrap()).collect();
     let entries: Vec<Entry<'_>> = (0..messages.len())
         .map(|i| new_message(messages[i].listed, &mails[i], &packed[i], i64::try_from(i).unwrap()))
@@ -155,7 +156,7 @@ fn mail_of(uid: u32, texts: [String; 12]) -> mail::Mail {
     let [id, replied, referred, from, local, to, copied, subject, text, html, header, filename] = texts;
     let person =
         |name: &String, address: &String| mail::Address { name: name.clone(), address: address.clone() };
-    let mut mail = mail::read(&Message { listed, source, extent: Extent::Whole });
+    let mut mail = mail::read(&Message { listed, source, extent: Extent::Whole }, &Facts::default());
     mail.fingerprint = mail::Fingerprint([u8::try_from(uid).unwrap(); 32]);
     mail.message_id = Some(id.clone());
     mail.in_reply_to = vec![replied.clone()];

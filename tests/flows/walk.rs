@@ -10,7 +10,7 @@ use std::time::Duration;
 use chrono::{DateTime, Utc};
 use devstack::Chance;
 use postroom::mail;
-use postroom::mail::Mail;
+use postroom::mail::{Facts, Mail};
 use postroom::message::{Extent, Listed, Message, Uid, UidSet, UidValidity};
 use postroom::store::{Due, Entry, Error, Folder, Hand, Lease, NewMessage, Source, Store, Unsettled, Which};
 use postroom::ticket;
@@ -288,7 +288,7 @@ impl Walk {
                 let extent = if content == 0 { Extent::Header } else { Extent::Whole };
                 let message = message(due, content, extent);
                 let source = Source::compress(&message.source).unwrap();
-                (due.listed.uid, content, extent, mail::read(&message), source)
+                (due.listed.uid, content, extent, mail::read(&message, &Facts::default()), source)
             })
             .collect();
         let fingerprints: Vec<_> = letters.iter().map(|(.., mail, _)| mail.fingerprint).collect();

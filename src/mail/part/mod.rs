@@ -63,6 +63,13 @@ pub(super) fn parts<'a>(
     splitter.parts
 }
 
+/// A message's own type, and what kind of report it says to be (RFC 6522), in lower case.
+pub(super) fn report_type(header: &Header<'_>) -> (String, Option<String>) {
+    let content_type = header.first("Content-Type").and_then(|field| parameters(&field));
+    let report_type = content_type.as_ref().and_then(|content_type| content_type.attribute("report-type"));
+    (media_type(content_type.as_ref()), report_type.map(|value| text(value).to_lowercase()))
+}
+
 struct Splitter<'a, 'd> {
     parts: Vec<Part<'a>>,
     /// How many more bytes are searched for delimiters.
