@@ -3,16 +3,20 @@
 //! The envelope is Standard Webhooks 1.0's (`type`, `timestamp`, `data`). An event is rendered once, when its
 //! message is recorded, and delivered byte for byte. Fields are only ever added within a schema version.
 
+mod verdict;
+
 use std::fmt::Write;
 
 use chrono::{DateTime, FixedOffset, SecondsFormat, Utc};
 use serde::{Serialize, Serializer};
 use uuid::Uuid;
 
-use crate::mail::{Address, Attachment, Mail};
+use crate::mail::{Address, Attachment, Authentication, Mail};
 use crate::message::{Uid, UidValidity};
 use crate::text;
 use crate::ticket::{Filing, Ticket};
+
+use verdict::{AutomationData, BounceData, ComplaintData, ReceiptData};
 
 /// Grows when a field changes its meaning or goes.
 const SCHEMA_VERSION: u32 = 1;
@@ -27,7 +31,7 @@ const MAX_HTML_BYTES: usize = 96 * 1024;
 /// Addresses of one field, attachments and references beyond this are left out.
 const MAX_ITEMS: usize = 100;
 
-/// All that a sender can repeat (ids, addresses, header fields, attachments) takes so many bytes together. What does
+/// All that a sender can repeat (ids, addresses, header fields, what a report names, attachments) takes so many bytes together. What does
 /// not fit is left out; what matters more comes first.
 const MAX_LIST_BYTES: usize = 64 * 1024;
 
@@ -137,6 +141,11 @@ struct Data<'a> {
     thread: ThreadData<'a>,
     message: MessageData<'a>,
     attachments: Vec<AttachmentData<'a>>,
+    automation: AutomationData,
+    bounce: Option<BounceData<'a>>,
+    receipt: Option<ReceiptData<'a>>,
+    complaint: Option<ComplaintData<'a>>,
+    authentication: Option<&'a Authentication>,
     source: SourceData<'a>,
 }
 
@@ -206,6 +215,10 @@ impl<'a> Data<'a> {
     fn new(event_id: &'a str, received: &Received<'a>) -> Self {
         let Received { ticket, filing, mail, .. } = *received;
         let mut room = Room { bytes: MAX_LIST_BYTES };
+        let message = MessageData::new(received.message_id, mail, &mut room);
+        let bounce = BounceData::of(mail, &mut room);
+        let receipt = ReceiptData::of(mail, &mut room);
+        let complaint = ComplaintData::of(mail, &mut room);
         Self {
             event_id,
             sequence: ticket.message_count,
@@ -220,8 +233,13 @@ impl<'a> Data<'a> {
                 rule: filing.rule.as_str(),
                 matched_message_id: filing.evidence.as_deref().map(Text),
             },
-            message: MessageData::new(received.message_id, mail, &mut room),
+            message,
             attachments: room.take(mail.attachments.iter().map(AttachmentData::new)),
+            automation: AutomationData::of(mail),
+            bounce,
+            receipt,
+            complaint,
+            authentication: mail.authentication.as_ref(),
             source: SourceData {
                 mailbox: received.mailbox,
                 folder: received.folder,
