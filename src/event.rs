@@ -31,8 +31,8 @@ const MAX_HTML_BYTES: usize = 96 * 1024;
 /// Addresses of one field, attachments and references beyond this are left out.
 const MAX_ITEMS: usize = 100;
 
-/// All that a sender can repeat (ids, addresses, header fields, what a report names, attachments) takes so many bytes together. What does
-/// not fit is left out; what matters more comes first.
+/// All that a sender can repeat (ids, addresses, header fields, what a report names, attachments) takes so many bytes
+/// together. What does not fit is left out; what matters more comes first.
 const MAX_LIST_BYTES: usize = 64 * 1024;
 
 /// Header fields that a helpdesk needs to treat a mail rightly. All others stay in the database.

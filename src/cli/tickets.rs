@@ -7,6 +7,7 @@ use serde::Serialize;
 use crate::cli::output;
 use crate::cli::{Ending, open_store};
 use crate::config::Config;
+use crate::mail::Verdict;
 use crate::store::{MessageLine, TicketLine};
 
 #[derive(Debug, Subcommand)]
@@ -107,6 +108,10 @@ async fn show(config: &Config, args: &Show) -> anyhow::Result<Ending> {
         output::line(format!("Subject: {}", output::tame(&message.subject)))?;
         if let Some(evidence) = &message.filing_evidence {
             output::line(format!("Filed here by {}: <{}>", message.filing_rule, output::tame(evidence)))?;
+        }
+        if let Some(verdict) = message.verdict.filter(|verdict| *verdict != Verdict::Human.as_str()) {
+            let signals = message.signals.unwrap_or_default().join(", ");
+            output::line(format!("Verdict: {verdict} ({signals})"))?;
         }
         if !message.attachments.is_empty() {
             output::line(format!("Attachments: {}", output::tame(&message.attachments.join(", "))))?;

@@ -5,6 +5,8 @@
 //! is locked in between: unique keys decide, and a batch that another writer overtook is refused whole
 //! ([`Error::Conflict`]), to be filed anew.
 
+mod events;
+
 use std::collections::{BTreeMap, HashMap};
 
 use chrono::{DateTime, Utc};
@@ -19,7 +21,6 @@ use crate::step::Step;
 use crate::store::column;
 use crate::store::column::{Headers, Person};
 use crate::store::ledger::{Mark, mark};
-use crate::store::listener::CHANNEL;
 use crate::store::{Error, Folder, Source, Store};
 use crate::ticket::{Filing, ThreadKey, Threads, Ticket};
 
@@ -177,7 +178,7 @@ impl Store {
         write_sources(&mut transaction, &new).await?;
         write_attachments(&mut transaction, &new).await?;
         write_thread_keys(&mut transaction, mailbox, &new).await?;
-        write_deliveries(&mut transaction, webhooks, &new).await?;
+        events::write(&mut transaction, webhooks, &new).await?;
         mark(&mut transaction, folder, &marks(entries)).await?;
         step::reached(Step::BeforeCommit);
         transaction.commit().await?;
@@ -218,11 +219,11 @@ async fn write_tickets(
         let authors = || opened.iter().map(|change| change.first.mail.from.as_ref());
         sqlx::query(
             "INSERT INTO tickets (id, number, mailbox_id, subject, requester_name, requester_address,
-                                  message_count, first_message_at, last_message_at)
-             SELECT id, number, $1, subject, name, address, count, first_at, last_at
+                                  message_count, first_message_at, last_message_at, verdict)
+             SELECT id, number, $1, subject, name, address, count, first_at, last_at, verdict
              FROM unnest($2::uuid[], $3::bigint[], $4::text[], $5::text[], $6::text[], $7::integer[],
-                         $8::timestamptz[], $9::timestamptz[])
-                  AS x (id, number, subject, name, address, count, first_at, last_at)",
+                         $8::timestamptz[], $9::timestamptz[], $10::text[])
+                  AS x (id, number, subject, name, address, count, first_at, last_at, verdict)",
         )
         .bind(mailbox)
         .bind(opened.iter().map(|change| change.first.ticket.id).collect::<Vec<_>>())
@@ -233,6 +234,7 @@ async fn write_tickets(
         .bind(opened.iter().map(|change| change.last.ticket.message_count).collect::<Vec<_>>())
         .bind(opened.iter().map(|change| change.first_at).collect::<Vec<_>>())
         .bind(opened.iter().map(|change| change.last_at).collect::<Vec<_>>())
+        .bind(opened.iter().map(|change| change.first.mail.automation.verdict.as_str()).collect::<Vec<_>>())
         .execute(&mut *connection)
         .await?;
     }
@@ -263,22 +265,30 @@ async fn write_messages(
     }
     let mails = || new.iter().map(|message| message.mail);
     let defects = mails().map(|mail| mail.defects.iter().map(|defect| defect.as_str()).collect::<Vec<_>>());
+    let judged = || mails().map(|mail| &mail.automation);
+    let signals =
+        judged().map(|judged| judged.signals.iter().map(|signal| signal.as_str()).collect::<Vec<_>>());
     sqlx::query(
         "INSERT INTO messages (id, mailbox_id, ticket_id, sequence, fingerprint, message_id, in_reply_to,
                                reference_ids, from_name, from_address, sender, reply_to, recipients_to,
                                recipients_cc, subject, date, received_at, text, html, headers, filing_rule,
-                               filing_evidence, size, defects, degraded)
+                               filing_evidence, size, defects, degraded, verdict, signals,
+                               suppress_auto_response, report, authentication)
          SELECT id, $1, ticket_id, sequence, fingerprint, message_id, string_to_array(in_reply_to, E'\\n'),
                 string_to_array(reference_ids, E'\\n'), from_name, from_address, sender::jsonb,
                 reply_to::jsonb, recipients_to::jsonb, recipients_cc::jsonb, subject, date, received_at, text,
-                html, headers::jsonb, filing_rule, filing_evidence, size, string_to_array(defects, E'\\n'), degraded
+                html, headers::jsonb, filing_rule, filing_evidence, size, string_to_array(defects, E'\\n'), degraded,
+                verdict, string_to_array(signals, E'\\n'), suppress_auto_response, report::jsonb,
+                authentication::jsonb
          FROM unnest($2::uuid[], $3::uuid[], $4::integer[], $5::bytea[], $6::text[], $7::text[], $8::text[],
                      $9::text[], $10::text[], $11::text[], $12::text[], $13::text[], $14::text[], $15::text[],
                      $16::timestamptz[], $17::timestamptz[], $18::text[], $19::text[], $20::text[], $21::text[],
-                     $22::text[], $23::bigint[], $24::text[], $25::text[])
+                     $22::text[], $23::bigint[], $24::text[], $25::text[], $26::text[], $27::text[],
+                     $28::boolean[], $29::text[], $30::text[])
               AS x (id, ticket_id, sequence, fingerprint, message_id, in_reply_to, reference_ids, from_name,
                     from_address, sender, reply_to, recipients_to, recipients_cc, subject, date, received_at,
-                    text, html, headers, filing_rule, filing_evidence, size, defects, degraded)",
+                    text, html, headers, filing_rule, filing_evidence, size, defects, degraded, verdict, signals,
+                    suppress_auto_response, report, authentication)",
     )
     .bind(mailbox)
     .bind(new.iter().map(|message| message.id).collect::<Vec<_>>())
@@ -305,6 +315,11 @@ async fn write_messages(
     .bind(mails().map(|mail| bigint(mail.size)).collect::<Vec<_>>())
     .bind(defects.map(|names| names.join(column::SEPARATOR)).collect::<Vec<_>>())
     .bind(column::texts_or_null(new.iter().map(|message| message.degraded)))
+    .bind(judged().map(|judged| judged.verdict.as_str()).collect::<Vec<_>>())
+    .bind(signals.map(|names| names.join(column::SEPARATOR)).collect::<Vec<_>>())
+    .bind(judged().map(|judged| judged.suppress_auto_response).collect::<Vec<_>>())
+    .bind(mails().map(|mail| mail.report.as_ref().map(column::json)).collect::<Vec<_>>())
+    .bind(mails().map(|mail| mail.authentication.as_ref().map(column::json)).collect::<Vec<_>>())
     .execute(connection)
     .await?;
     Ok(())
@@ -383,40 +398,6 @@ async fn write_thread_keys(
     .bind(&tickets)
     .execute(connection)
     .await?;
-    Ok(())
-}
-
-async fn write_deliveries(
-    connection: &mut PgConnection,
-    webhooks: &[&str],
-    new: &[&NewMessage<'_>],
-) -> Result<(), Error> {
-    let events: Vec<(&NewMessage<'_>, &Event, &str)> = new
-        .iter()
-        .filter_map(|message| Some((*message, message.event.as_ref()?)))
-        .flat_map(|(message, event)| webhooks.iter().map(move |webhook| (message, event, *webhook)))
-        .collect();
-    if events.is_empty() {
-        return Ok(());
-    }
-    // In order: ids grow by it, and by their ids a ticket's deliveries go out.
-    sqlx::query(
-        "INSERT INTO deliveries (event_id, webhook, event_type, ticket_id, sequence, body)
-         SELECT event_id, webhook, event_type, ticket_id, sequence, body
-         FROM unnest($1::text[], $2::text[], $3::text[], $4::uuid[], $5::integer[], $6::text[])
-              WITH ORDINALITY AS x (event_id, webhook, event_type, ticket_id, sequence, body, place)
-         ORDER BY place",
-    )
-    .bind(events.iter().map(|(_, event, _)| event.id.as_str()).collect::<Vec<_>>())
-    .bind(events.iter().map(|(.., webhook)| *webhook).collect::<Vec<_>>())
-    .bind(events.iter().map(|(_, event, _)| event.kind).collect::<Vec<_>>())
-    .bind(events.iter().map(|(message, ..)| message.ticket.id).collect::<Vec<_>>())
-    .bind(events.iter().map(|(message, ..)| message.ticket.message_count).collect::<Vec<_>>())
-    .bind(column::texts(events.iter().map(|(_, event, _)| event.body.as_str())))
-    .execute(&mut *connection)
-    .await?;
-    // Sent with the commit; several in one transaction arrive as one.
-    sqlx::query("SELECT pg_notify($1, '')").bind(CHANNEL).execute(connection).await?;
     Ok(())
 }
 

@@ -49,6 +49,10 @@ pub struct MessageLine {
     pub filing_rule: String,
     /// The Message-ID that the rule matched.
     pub filing_evidence: Option<String>,
+    /// Who wrote it: `human` or a kind of program; none if it was stored before there were verdicts.
+    pub verdict: Option<String>,
+    /// What the verdict follows from.
+    pub signals: Option<Vec<String>>,
     /// What was wrong with it.
     pub defects: Vec<String>,
     /// Bytes of its source.
@@ -78,7 +82,7 @@ impl Store {
         };
         let messages = sqlx::query_as(
             "SELECT m.id, m.sequence, m.received_at, m.from_name, m.from_address, m.subject, m.text,
-                 m.filing_rule, m.filing_evidence, m.defects, m.size,
+                 m.filing_rule, m.filing_evidence, m.verdict, m.signals, m.defects, m.size,
                  ARRAY(SELECT coalesce(a.filename, a.content_type) FROM attachments a
                        WHERE a.message_id = m.id ORDER BY a.part) AS attachments
              FROM messages m JOIN tickets t ON t.id = m.ticket_id
