@@ -22,7 +22,7 @@ fn message(source: impl Into<Vec<u8>>) -> Message {
 }
 
 fn read(message: &Message) -> Mail {
-    super::read(message, &Facts::default())
+    super::read(message, &Facts::new(["support@example.com"], Authserv::Exchange))
 }
 
 /// Reads a mail that is made to exhaust the reader.
@@ -63,9 +63,56 @@ fn assert_within_limits(mail: &Mail) {
     if let Some(html) = &mail.html {
         assert!(html.len() <= limit::HTML_BYTES);
     }
+    let automation = &mail.automation;
+    assert!(automation.signals.is_sorted_by(|one, next| one < next), "each once, in order");
+    assert!(automation.verdict == Verdict::Human || automation.suppress_auto_response);
+    if let Some(report) = &mail.report {
+        assert_ne!(automation.verdict, Verdict::Human);
+        assert_report_within_limits(report);
+    }
+    if let Some(server) = mail.authentication.as_ref().and_then(|found| found.server.as_ref()) {
+        assert!(server.len() <= limit::DOMAIN_CHARS && !server.contains(char::is_control));
+    }
     // A panic would not show otherwise: it is caught.
     assert!(!mail.defects.contains(&Defect::ParserFailed));
     assert!(mail.defects.is_sorted_by(|one, next| one < next), "each once, in order: {:?}", mail.defects);
+}
+
+fn assert_report_within_limits(report: &Report) {
+    let is_text = |text: &str, chars: usize| {
+        assert!(text.chars().count() <= chars && !text.contains(char::is_control), "{text:?}");
+    };
+    let original = match report {
+        Report::Delivery(Delivery { recipients, original }) => {
+            assert!(recipients.len() <= limit::RECIPIENTS_REPORTED);
+            for recipient in recipients {
+                assert!(!recipient.address.is_empty());
+                is_text(&recipient.address, limit::ID_BYTES);
+                is_text(recipient.original_address.as_deref().unwrap_or_default(), limit::ID_BYTES);
+                is_text(recipient.status.as_deref().unwrap_or_default(), 9);
+                is_text(recipient.diagnostic_type.as_deref().unwrap_or_default(), limit::KEYWORD_CHARS);
+                is_text(recipient.diagnostic.as_deref().unwrap_or_default(), limit::DIAGNOSTIC_CHARS);
+            }
+            original
+        }
+        Report::Receipt(receipt) => {
+            is_text(receipt.recipient.as_deref().unwrap_or_default(), limit::ID_BYTES);
+            is_text(&receipt.disposition, limit::KEYWORD_CHARS);
+            &receipt.original
+        }
+        Report::Feedback(feedback) => {
+            assert!(feedback.recipients.len() <= limit::RECIPIENTS_REPORTED);
+            feedback.recipients.iter().for_each(|recipient| is_text(recipient, limit::ID_BYTES));
+            is_text(&feedback.feedback_type, limit::KEYWORD_CHARS);
+            is_text(feedback.reported_domain.as_deref().unwrap_or_default(), limit::DOMAIN_CHARS);
+            &feedback.original
+        }
+    };
+    assert!(original.references.len() <= limit::REFERENCES_REPORTED);
+    for id in original.message_id.iter().chain(&original.references) {
+        assert!(!id.is_empty() && id.len() <= limit::ID_BYTES);
+        is_text(id, limit::ID_BYTES);
+    }
 }
 
 static GOLDEN_MAILS: LazyLock<Vec<Vec<u8>>> = LazyLock::new(|| {
@@ -90,7 +137,10 @@ proptest! {
             "message/rfc822", "--b", "--b--", "Content-Transfer-Encoding: base64", "quoted-printable", "=?utf-8?q?",
             "=?utf-8?b?", "?=", "=C3=", "<a@b>", "<", ">", "\"", "(", ";", ":", ",", "=", "name*0*=x'y'%z;",
             "charset=iso-2022-jp", "\x1b$B", "é", "\0", "<p>", "<table>", "<b>", "</p>", "<!--", "&amp;", "cid:", "YWJj",
-            "3 Mar 2026 09:05:07 +0100", "filename=\"../a\"", "x",
+            "3 Mar 2026 09:05:07 +0100", "filename=\"../a\"", "x", "Return-Path: <>", "X-Failed-Recipients: ",
+            "multipart/report; report-type=delivery-status; boundary=b", "message/delivery-status", "Status: 5.1.1",
+            "Final-Recipient: rfc822;", "message/feedback-report", "Feedback-Type: ", "Disposition: ", "text/calendar",
+            "Authentication-Results: spf=", "Auto-Submitted: ", "auto-replied", "METHOD:REQUEST", "mailer-daemon@x.example",
         ][..]), 0..60),
     ) {
         assert_within_limits(&read(&message(pieces.concat())));
@@ -219,6 +269,26 @@ fn html_that_would_exhaust_its_parser_is_read_as_text() {
         assert_eq!(mail.html, None);
         assert!(mail.defects.contains(&Defect::HtmlTooComplex));
         assert!(mail.text.contains('x'));
+    }
+}
+
+#[test]
+fn endless_reports_and_notices_cost_no_more_than_their_length() {
+    let head = |kind: &str| format!("From: mailer-daemon@x.example\nReturn-Path: <>\nContent-Type: {kind}\n");
+    for source in [
+        head("message/delivery-status") + "\n" + &"Final-Recipient: rfc822; a@x\n\n".repeat(100_000),
+        head("message/delivery-status") + "\n" + &"\n".repeat(2_000_000),
+        head("message/delivery-status") + "\n" + &"no field\n".repeat(200_000),
+        head("message/feedback-report") + "\n" + &"Original-Rcpt-To: <".repeat(100_000),
+        head("text/plain") + "\n" + &"a@b.c".repeat(400_000),
+        head("text/plain") + "\n" + &"<a@b.c>\n".repeat(200_000),
+        head("text/plain") + "\n" + &"Message-ID:\n".repeat(200_000),
+        head("text/plain") + "\n" + &"Action: failed\n\n".repeat(100_000),
+        head("text/calendar") + "\n" + &"a:".repeat(1_000_000),
+        head("text/plain") + &format!("X-Failed-Recipients: {}\n\n", "a@b.c,".repeat(60_000)),
+        head("text/plain") + &format!("Subject: {}\n\n", "[".repeat(400_000)),
+    ] {
+        read_hostile(source);
     }
 }
 
