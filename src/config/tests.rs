@@ -173,6 +173,33 @@ fn the_environment_reaches_mailboxes_and_webhooks_by_name() {
 }
 
 #[test]
+fn lists_come_from_the_file_and_from_the_environment_with_commas() {
+    let setup = Setup::new(&format!(
+        "{LEAST}addresses = [\"help@example.com\", \"Hilfe+x@bücher.example\"]\ntrusted_authserv = \"mx.example.com\""
+    ));
+    let variable = ("POSTROOM__MAILBOX__SUPPORT__TRUSTED_AUTHSERV", "a.example.com, b.example.com,");
+
+    let (from_file, from_both) = (setup.load().unwrap(), setup.load_under(&[variable]).unwrap());
+
+    assert_eq!(from_file.mailboxes[0].addresses, ["help@example.com", "Hilfe+x@bücher.example"]);
+    assert_eq!(from_file.mailboxes[0].trusted_authserv, ["mx.example.com"]);
+    assert_eq!(from_both.mailboxes[0].trusted_authserv, ["a.example.com", "b.example.com"]);
+    assert!(load(LEAST).unwrap().mailboxes[0].addresses.is_empty());
+}
+
+#[test]
+fn a_mailbox_of_exchange_online_is_known_by_its_provider_and_by_its_host() {
+    let at = |place: &str| {
+        let config = load(&LEAST.replace("provider = \"outlook.com\"", place)).unwrap();
+        config.mailboxes[0].is_exchange_online()
+    };
+
+    assert!(at("provider = \"outlook.com\"") && at("provider = \"microsoft365\""));
+    assert!(at("host = \"Outlook.Office365.com\""));
+    assert!(!at("host = \"imap.example.com\""));
+}
+
+#[test]
 fn the_order_of_variables_does_not_matter() {
     let (table, key) = (("POSTROOM__LOG", "text"), ("POSTROOM__LOG__FORMAT", "json"));
     let setup = Setup::new(LEAST);

@@ -37,12 +37,16 @@ fn every_mistake_of_a_bad_file_is_told_at_once() {
         port = 65536
         username = "support"
         auth = { kind = "password", password = "a", password_file = "b" }
+        addresses = ["support@example.com", "help"]
+        trusted_authserv = ["mx.example.com; spf=pass"]
         settle = { kind = "expunge", to = "Processed" }
 
         [[mailbox]]
         name = "returns"
         username = ""
         auth = "secret"
+        addresses = [1]
+        trusted_authserv = true
         settle = { kind = "move", to = "inbox" }
 
         [[mailbox]]

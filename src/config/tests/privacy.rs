@@ -18,6 +18,8 @@ fn problems_never_show_what_may_be_private() {
         host = "canary canary"
         username = "canary\n@example.com"
         auth = { kind = "password", password = "", pasword = "canary" }
+        addresses = ["canary"]
+        trusted_authserv = ["canary canary"]
         folder = ["canary"]
         settle = { kind = "move", to = ["canary"] }
 
@@ -42,7 +44,7 @@ fn problems_never_show_what_may_be_private() {
 
     // One key is called so, and keys are shown.
     assert_eq!(report.matches(CANARY).count(), 1, "{report}");
-    assert!(report.starts_with("there are 16 problems"), "{report}");
+    assert!(report.starts_with("there are 18 problems"), "{report}");
 }
 
 #[test]
