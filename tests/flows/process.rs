@@ -361,6 +361,75 @@ async fn an_operator_can_look_at_what_came_of_it() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn who_wrote_a_mail_is_stored_told_and_shown() {
+    let site = Site::new().await;
+    let bounce = "Content-Type: multipart/report; report-type=delivery-status; boundary=b\n\n\
+                  --b\n\nIt did not arrive.\n--b\nContent-Type: message/delivery-status\n\n\
+                  Final-Recipient: rfc822; bob@example.org\nAction: failed\nStatus: 5.1.1\n\
+                  --b\nContent-Type: text/rfc822-headers\n\nMessage-ID: <sent@example.com>\n--b--\n";
+    let ours = mail("d", "").strip_suffix(b"\n").unwrap().to_vec();
+    let ours = String::from_utf8(ours).unwrap().replace("ann@example.com", "help@example.com");
+    site.account
+        .deliver_many([
+            mail("a", "Authentication-Results: mx.example.com; dmarc=pass header.from=example.com\n"),
+            mail("b", "In-Reply-To: <a@example.com>\nAuto-Submitted: auto-replied\nReturn-Path: <>\n"),
+            mail("c", bounce),
+            ours.into_bytes(),
+        ])
+        .unwrap();
+    let lists = "addresses = [\"help@example.com\"]\ntrusted_authserv = [\"mx.example.com\"]";
+    let config = site.config_file(&format!("{MOVE}\n{lists}"), "");
+    assert_eq!(run(&config, &["migrate"]).await.0, Some(0));
+
+    assert_eq!(run(&config, &["drain"]).await.0, Some(0));
+
+    let stored = site
+        .database
+        .rows(
+            "SELECT m.message_id, m.verdict, array_to_string(m.signals, ' '), m.suppress_auto_response,
+                    m.report #>> '{recipients,0,address}', m.report #>> '{original,message_id}',
+                    m.authentication ->> 'dmarc', v.verdict
+             FROM messages m JOIN dashboard.tickets v ON v.id = m.ticket_id ORDER BY m.message_id",
+        )
+        .await
+        .unwrap();
+    assert_eq!(
+        stored,
+        [
+            ["a@example.com", "human", "", "f", "", "", "pass", "human"],
+            ["b@example.com", "auto_reply", "null_return_path auto_replied", "t", "", "", "", "human"],
+            [
+                "c@example.com",
+                "bounce_failed",
+                "delivery_report",
+                "t",
+                "bob@example.org",
+                "sent@example.com",
+                "",
+                "bounce_failed"
+            ],
+            ["d@example.com", "own_loop", "own_address", "t", "", "", "", "own_loop"],
+        ]
+    );
+    let told = site
+        .database
+        .rows(
+            "SELECT e.body -> 'data' -> 'automation' ->> 'verdict', e.body #>> '{data,bounce,recipients,0,status}',
+                    e.body #>> '{data,authentication,aligned}'
+             FROM (SELECT body::jsonb FROM deliveries) e ORDER BY e.body #>> '{data,message,message_id}'",
+        )
+        .await
+        .unwrap();
+    assert_eq!(
+        told,
+        [["human", "", "true"], ["auto_reply", "", ""], ["bounce_failed", "5.1.1", ""], ["own_loop", "", ""]]
+    );
+    let (_, shown, _) = run(&config, &["tickets", "show", "1"]).await;
+    assert_eq!(shown.matches("Verdict: ").count(), 1, "{shown}");
+    assert!(shown.contains("Verdict: auto_reply (null_return_path, auto_replied)"), "{shown}");
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn what_stays_makes_drain_fail_and_say_why() {
     let site = Site::new().await;
     let config = site.config_file(MOVE, "[intake]\nmax_message_bytes = 2000\nbatch_bytes = 1000");
