@@ -32,3 +32,28 @@ impl Mail {
         mail
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::mail::{Facts, Verdict, read};
+    use crate::message::{Extent, Listed, Message, Uid};
+
+    #[test]
+    fn what_is_left_still_tells_who_wrote_it() {
+        let source =
+            "From: mailer-daemon@x.example\nSubject: failure notice\n\n<bob@y.example>:\n550 5.1.1 Unknown\n";
+        let listed = Listed { uid: Uid(1), size: 0, internal_date: None };
+        let message = Message { listed, source: source.into(), extent: Extent::Whole };
+        let mail = read(&message, &Facts::default());
+        assert!(mail.report.is_some());
+
+        for remnant in [Remnant::Header, Remnant::Nothing] {
+            let degraded = mail.degraded(remnant);
+
+            assert_eq!(degraded.automation.verdict, Verdict::BounceFailed);
+            assert_eq!(degraded.report, None, "it came out of the content");
+            assert_eq!(degraded.fingerprint, mail.fingerprint);
+        }
+    }
+}

@@ -68,7 +68,7 @@ fn assert_within_limits(mail: &Mail) {
     assert!(automation.verdict == Verdict::Human || automation.suppress_auto_response);
     if let Some(report) = &mail.report {
         assert_ne!(automation.verdict, Verdict::Human);
-        assert_report_within_limits(report);
+        report::tests::assert_within_limits(report);
     }
     if let Some(server) = mail.authentication.as_ref().and_then(|found| found.server.as_ref()) {
         assert!(server.len() <= limit::DOMAIN_CHARS && !server.contains(char::is_control));
@@ -76,43 +76,6 @@ fn assert_within_limits(mail: &Mail) {
     // A panic would not show otherwise: it is caught.
     assert!(!mail.defects.contains(&Defect::ParserFailed));
     assert!(mail.defects.is_sorted_by(|one, next| one < next), "each once, in order: {:?}", mail.defects);
-}
-
-fn assert_report_within_limits(report: &Report) {
-    let is_text = |text: &str, chars: usize| {
-        assert!(text.chars().count() <= chars && !text.contains(char::is_control), "{text:?}");
-    };
-    let original = match report {
-        Report::Delivery(Delivery { recipients, original }) => {
-            assert!(recipients.len() <= limit::RECIPIENTS_REPORTED);
-            for recipient in recipients {
-                assert!(!recipient.address.is_empty());
-                is_text(&recipient.address, limit::ID_BYTES);
-                is_text(recipient.original_address.as_deref().unwrap_or_default(), limit::ID_BYTES);
-                is_text(recipient.status.as_deref().unwrap_or_default(), 9);
-                is_text(recipient.diagnostic_type.as_deref().unwrap_or_default(), limit::KEYWORD_CHARS);
-                is_text(recipient.diagnostic.as_deref().unwrap_or_default(), limit::DIAGNOSTIC_CHARS);
-            }
-            original
-        }
-        Report::Receipt(receipt) => {
-            is_text(receipt.recipient.as_deref().unwrap_or_default(), limit::ID_BYTES);
-            is_text(&receipt.disposition, limit::KEYWORD_CHARS);
-            &receipt.original
-        }
-        Report::Feedback(feedback) => {
-            assert!(feedback.recipients.len() <= limit::RECIPIENTS_REPORTED);
-            feedback.recipients.iter().for_each(|recipient| is_text(recipient, limit::ID_BYTES));
-            is_text(&feedback.feedback_type, limit::KEYWORD_CHARS);
-            is_text(feedback.reported_domain.as_deref().unwrap_or_default(), limit::DOMAIN_CHARS);
-            &feedback.original
-        }
-    };
-    assert!(original.references.len() <= limit::REFERENCES_REPORTED);
-    for id in original.message_id.iter().chain(&original.references) {
-        assert!(!id.is_empty() && id.len() <= limit::ID_BYTES);
-        is_text(id, limit::ID_BYTES);
-    }
 }
 
 static GOLDEN_MAILS: LazyLock<Vec<Vec<u8>>> = LazyLock::new(|| {

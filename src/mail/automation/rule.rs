@@ -77,11 +77,10 @@ fn delivered(evidence: &Evidence) -> Verdict {
         _ => None,
     };
     match worst {
-        Some(Action::Failed) => Verdict::BounceFailed,
         Some(Action::Delayed) => Verdict::BounceDelayed,
         Some(Action::Delivered | Action::Relayed | Action::Expanded) => Verdict::Receipt,
         None if evidence.has(Signal::DelaySubject) => Verdict::BounceDelayed,
-        None => Verdict::BounceFailed,
+        Some(Action::Failed) | None => Verdict::BounceFailed,
     }
 }
 
@@ -97,8 +96,13 @@ fn is_notice(evidence: &Evidence) -> bool {
     let by_postmaster = evidence.has(Signal::Postmaster);
     let by_fields = evidence.has_any(&[Signal::DeliveryStatusPart, Signal::DeliveryStatusText]);
     let refusal = evidence.has(Signal::RefusalText);
+    // Servers write of full mailboxes too, to their owners.
+    let names_somebody = match &evidence.report {
+        Some(Report::Delivery(delivery)) => !delivery.recipients.is_empty(),
+        _ => false,
+    };
     evidence.has_any(&[Signal::FailedRecipients, Signal::ExchangeNdr])
-        || by_server && (by_fields || by_subject || no_return || automatic || refusal)
+        || by_server && (by_fields || by_subject || refusal || names_somebody && (no_return || automatic))
         || by_postmaster && (by_fields || by_subject || no_return || automatic && refusal)
         || by_fields && (by_subject || no_return || automatic)
         // Parcels are undeliverable and delayed too, and what somebody redirects may have no return path.

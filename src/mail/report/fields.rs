@@ -57,7 +57,7 @@ pub(super) fn bare_address(value: &str) -> Option<String> {
     let inner = value.split_once('<').map_or(value, |(_, inner)| inner);
     let inner = inner.split_once('>').map_or(inner, |(inner, _)| inner);
     // A comment behind it.
-    let inner = inner.trim().split_whitespace().next().unwrap_or_default();
+    let inner = inner.split_whitespace().next().unwrap_or_default();
     let inner = inner.trim_matches(['"', '\'', ',', ';', '(', ')']);
     text(inner, limit::NAME_CHARS).filter(|address| address.len() <= limit::ID_BYTES)
 }

@@ -206,4 +206,4 @@ impl fmt::Debug for Original {
 }
 
 #[cfg(test)]
-mod tests;
+pub(super) mod tests;

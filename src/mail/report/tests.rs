@@ -40,6 +40,44 @@ fn recipients(delivery: &Delivery) -> Vec<(&str, Action, Option<&str>)> {
         .collect()
 }
 
+/// Holds for every report, however it was made.
+pub(in crate::mail) fn assert_within_limits(report: &Report) {
+    let is_text = |text: &str, chars: usize| {
+        assert!(text.chars().count() <= chars && !text.contains(char::is_control), "{text:?}");
+    };
+    let original = match report {
+        Report::Delivery(Delivery { recipients, original }) => {
+            assert!(recipients.len() <= limit::RECIPIENTS_REPORTED);
+            for recipient in recipients {
+                assert!(!recipient.address.is_empty());
+                is_text(&recipient.address, limit::ID_BYTES);
+                is_text(recipient.original_address.as_deref().unwrap_or_default(), limit::ID_BYTES);
+                is_text(recipient.status.as_deref().unwrap_or_default(), 9);
+                is_text(recipient.diagnostic_type.as_deref().unwrap_or_default(), limit::KEYWORD_CHARS);
+                is_text(recipient.diagnostic.as_deref().unwrap_or_default(), limit::DIAGNOSTIC_CHARS);
+            }
+            original
+        }
+        Report::Receipt(receipt) => {
+            is_text(receipt.recipient.as_deref().unwrap_or_default(), limit::ID_BYTES);
+            is_text(&receipt.disposition, limit::KEYWORD_CHARS);
+            &receipt.original
+        }
+        Report::Feedback(feedback) => {
+            assert!(feedback.recipients.len() <= limit::RECIPIENTS_REPORTED);
+            feedback.recipients.iter().for_each(|recipient| is_text(recipient, limit::ID_BYTES));
+            is_text(&feedback.feedback_type, limit::KEYWORD_CHARS);
+            is_text(feedback.reported_domain.as_deref().unwrap_or_default(), limit::DOMAIN_CHARS);
+            &feedback.original
+        }
+    };
+    assert!(original.references.len() <= limit::REFERENCES_REPORTED);
+    for id in original.message_id.iter().chain(&original.references) {
+        assert!(!id.is_empty() && id.len() <= limit::ID_BYTES);
+        is_text(id, limit::ID_BYTES);
+    }
+}
+
 #[test]
 fn what_a_recipients_fields_leave_out_follows_from_the_others() {
     for (fields, expected) in [
