@@ -79,7 +79,7 @@ impl Recipient {
 /// A recipient whose fields are being read.
 #[derive(Default)]
 pub(super) struct Draft {
-    pub(super) address: Option<String>,
+    address: Option<String>,
     original_address: Option<String>,
     action: Option<Action>,
     status: Option<String>,
@@ -88,8 +88,8 @@ pub(super) struct Draft {
 }
 
 impl Draft {
-    /// Takes a field in, if it is one about a recipient; says whether.
-    pub(super) fn add(&mut self, field: &Field<'_>) -> bool {
+    /// Takes a field in, if it is one about a recipient.
+    pub(super) fn add(&mut self, field: &Field<'_>) {
         let is = |name: &str| field.name.eq_ignore_ascii_case(name);
         if is("Final-Recipient") {
             self.address = fields::address(field);
@@ -101,10 +101,7 @@ impl Draft {
             self.status = fields::status(&field.text());
         } else if is("Diagnostic-Code") {
             self.diagnose(&field.text());
-        } else {
-            return false;
         }
-        true
     }
 
     fn diagnose(&mut self, value: &str) {

@@ -54,9 +54,10 @@ impl Notice {
     /// Reads a mail's text. `sent_to` are the notice's own recipients, who did not fail.
     pub(in crate::mail) fn read(text: &str, sent_to: &[Address]) -> Self {
         let text = crate::text::cut(text, limit::NOTICE_BYTES);
-        let delivery = fields_in(text);
-        if !delivery.recipients.is_empty() {
-            return Self { delivery, has_fields: true, has_refusal: true };
+        let original = original_in(text);
+        let recipients = recipients_by_fields(text);
+        if !recipients.is_empty() {
+            return Self { delivery: Delivery { recipients, original }, has_fields: true, has_refusal: true };
         }
         let mut words =
             Words { sent_to, recipients: Vec::new(), first: None, status: None, has_refusal: false };
@@ -65,31 +66,25 @@ impl Notice {
         }
         let has_refusal = words.has_refusal;
         let recipients = words.finish(action(text));
-        Self {
-            delivery: Delivery { recipients, original: original_in(text) },
-            has_fields: false,
-            has_refusal,
-        }
+        Self { delivery: Delivery { recipients, original }, has_fields: false, has_refusal }
     }
 }
 
 /// Reads the fields of a report, where they stand in the text.
-fn fields_in(text: &str) -> Delivery {
-    let mut delivery = Delivery { recipients: Vec::new(), original: original_in(text) };
-    if let Some(rest) =
-        lines_at(text).find_map(|(at, line)| begins_with(line, &FIELDS).then(|| text.get(at..)))
-    {
-        fields::groups_in(rest.unwrap_or_default().as_bytes(), |group| {
-            let mut draft = Draft::default();
-            for field in group.fields() {
-                draft.add(field);
-            }
-            if delivery.recipients.len() < limit::RECIPIENTS_REPORTED {
-                delivery.recipients.extend(draft.finish());
-            }
-        });
-    }
-    delivery
+fn recipients_by_fields(text: &str) -> Vec<Recipient> {
+    let mut recipients = Vec::new();
+    let begin = lines_at(text).find(|(_, line)| begins_with(line, &FIELDS)).map(|(at, _)| at);
+    let fields = begin.and_then(|at| text.get(at..)).unwrap_or_default();
+    fields::groups_in(fields.as_bytes(), |group| {
+        let mut draft = Draft::default();
+        for field in group.fields() {
+            draft.add(field);
+        }
+        if recipients.len() < limit::RECIPIENTS_REPORTED {
+            recipients.extend(draft.finish());
+        }
+    });
+    recipients
 }
 
 /// What the original's header tells, where it stands in the text.
