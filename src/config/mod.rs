@@ -10,6 +10,7 @@
 mod auth;
 mod database;
 mod delivery;
+mod filing;
 mod intake;
 mod layer;
 mod log;
@@ -19,6 +20,7 @@ mod problem;
 mod redacted;
 mod secret;
 mod section;
+mod tracker;
 mod units;
 mod value;
 mod webhook;
@@ -32,11 +34,13 @@ use std::path::{Path, PathBuf};
 pub use auth::{Auth, ClientProof, Flow, OAuth2, TokenCommand};
 pub use database::Database;
 pub use delivery::Delivery;
+pub use filing::{Action, Actions, Filing, NewTopic};
 pub use intake::Intake;
 pub use log::{Log, LogFormat};
 pub use mailbox::{IpFamily, Mailbox, Settle};
 pub use ops::Ops;
 pub use problem::{Problem, Problems};
+pub use tracker::Tracker;
 pub use webhook::{Preset, Webhook};
 
 use section::{Reading, Section};
@@ -48,6 +52,8 @@ pub struct Config {
     pub database: Database,
     /// How mail is taken in.
     pub intake: Intake,
+    /// How mail finds its ticket.
+    pub filing: Filing,
     /// How deliveries are made.
     pub delivery: Delivery,
     /// The ops endpoint.
@@ -58,6 +64,8 @@ pub struct Config {
     pub mailboxes: Vec<Mailbox>,
     /// The webhooks to deliver to. May be empty; names are unique.
     pub webhooks: Vec<Webhook>,
+    /// Other systems with ticket numbers of their own. May be empty; names are unique.
+    pub trackers: Vec<Tracker>,
 }
 
 impl Config {
@@ -87,31 +95,37 @@ impl Config {
         let mut toml = redacted::Toml::default();
         self.database.write(&mut toml);
         self.intake.write(&mut toml);
+        self.filing.write(&mut toml);
         self.delivery.write(&mut toml);
         self.ops.write(&mut toml);
         self.log.write(&mut toml);
         self.mailboxes.iter().for_each(|mailbox| mailbox.write(&mut toml));
         self.webhooks.iter().for_each(|webhook| webhook.write(&mut toml));
+        self.trackers.iter().for_each(|tracker| tracker.write(&mut toml));
         toml.into_text()
     }
 
     fn read(mut root: Section<'_>) -> Option<Self> {
         let database = root.table("database", "a table headed [database]").and_then(Database::read);
         let intake = root.table("intake", "a table headed [intake]").and_then(Intake::read);
+        let filing = root.table("filing", "a table headed [filing]").and_then(Filing::read);
         let delivery = root.table("delivery", "a table headed [delivery]").and_then(Delivery::read);
         let ops = root.table("ops", "a table headed [ops]").and_then(Ops::read);
         let log = root.table("log", "a table headed [log]").and_then(Log::read);
         let mailboxes = read_mailboxes(&mut root);
         let webhooks = root.each("webhook", Webhook::read);
+        let trackers = root.each("tracker", Tracker::read);
         root.end();
         Some(Self {
             database: database?,
             intake: intake?,
+            filing: filing?,
             delivery: delivery?,
             ops: ops?,
             log: log?,
             mailboxes,
             webhooks,
+            trackers,
         })
     }
 }

@@ -32,6 +32,23 @@ url = "https://helpdesk.example.com/hooks/mail"
 secret = "whsec_AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA"
 "#;
 
+/// Keys and lists of filing, to append to [`LEAST`].
+const FILING: &str = r#"
+[filing]
+token_key = "0123456789abcdefghijklmn"
+previous_token_key = "nmlkjihgfedcba9876543210"
+shared_domains = ["isp.example"]
+unlimited_senders = ["scanner@example.com"]
+"#;
+
+/// A tracker to append to [`LEAST`].
+const TRACKER: &str = r#"
+[[tracker]]
+name = "servicenow"
+pattern = '\b(INC\d{7})\b'
+domains = ["Service-Now.example.com"]
+"#;
+
 /// A self-signed certificate.
 const CERTIFICATE: &str = "-----BEGIN CERTIFICATE-----
 MIIBdjCCARugAwIBAgIUOz5XprT24baebWAFaVaGc3HKvMAwCgYIKoZIzj0EAwIw
@@ -103,6 +120,24 @@ fn the_least_configuration_gets_the_documented_defaults() {
     assert_eq!(config.intake.batch_bytes, 3 << 20);
     assert_eq!(config.intake.max_message_bytes, 150 << 20);
     assert_eq!(config.intake.settle_messages, 1000);
+    assert_eq!(config.filing.token_keys.len(), 0);
+    assert_eq!(config.filing.threshold_percent, 70);
+    assert_eq!(config.filing.reopen_window.as_secs(), 14 * 86_400);
+    assert_eq!(config.filing.new_topic, NewTopic::Closed);
+    assert_eq!(config.filing.subject_prefix, "pr");
+    assert_eq!((config.filing.sender_per_hour, config.filing.sender_pause.as_secs()), (20, 3_600));
+    assert_eq!(config.filing.ticket_per_day, 50);
+    assert_eq!((config.filing.same_mail, config.filing.same_mail_window.as_secs()), (3, 600));
+    let actions = Actions {
+        auto_reply: Action::AppendOnly,
+        bounce_failed: Action::AppendOnly,
+        bounce_delayed: Action::AppendOnly,
+        receipt: Action::AppendOnly,
+        complaint: Action::Suspend,
+        own_loop: Action::Archive,
+        ..Actions::all(Action::Ticket)
+    };
+    assert_eq!(config.filing.actions, actions);
     assert_eq!(config.delivery.poll_interval.as_secs(), 15);
     assert_eq!(config.delivery.concurrency, 8);
     assert_eq!(config.delivery.max_answer_bytes, 64 << 10);
@@ -241,6 +276,39 @@ fn secrets_and_certificates_are_read_from_files_beside_the_configuration() {
     let secrets: Vec<_> = config.webhooks[0].secrets.iter().map(ExposeSecret::expose_secret).collect();
     assert_eq!(secrets, ["whsec_BBBBBBBBBBBBBBBBBBBBBBBBBBBBBBBB", "whsec_AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA"]);
     assert_eq!(config.webhooks[0].ca_pem.as_deref(), Some(CERTIFICATE.repeat(2).as_bytes()));
+}
+
+#[test]
+fn filing_takes_keys_lists_and_trackers() {
+    let config = load(&format!("{LEAST}{FILING}{TRACKER}")).unwrap();
+
+    let keys: Vec<_> = config.filing.token_keys.iter().map(ExposeSecret::expose_secret).collect();
+    assert_eq!(keys, ["0123456789abcdefghijklmn", "nmlkjihgfedcba9876543210"], "newest first");
+    assert_eq!(config.filing.shared_domains, ["isp.example"]);
+    assert_eq!(config.filing.unlimited_senders, ["scanner@example.com"]);
+    let tracker = &config.trackers[0];
+    assert_eq!(
+        (tracker.name.as_str(), &tracker.domains[..]),
+        ("servicenow", &["service-now.example.com".to_owned()][..])
+    );
+    assert_eq!(&tracker.pattern.captures("About INC0012345").unwrap()[1], "INC0012345");
+}
+
+#[test]
+fn actions_can_be_set_from_the_environment() {
+    let setup = Setup::new(LEAST);
+
+    let config = setup
+        .load_under(&[
+            ("POSTROOM__FILING__ACTIONS__BULK_LIST", "archive"),
+            ("POSTROOM__FILING__THRESHOLD", "0.85"),
+            ("POSTROOM__FILING__SHARED_DOMAINS", "a.example, b.example"),
+        ])
+        .unwrap();
+
+    assert_eq!(config.filing.actions.bulk_list, Action::Archive);
+    assert_eq!(config.filing.threshold_percent, 85);
+    assert_eq!(config.filing.shared_domains, ["a.example", "b.example"]);
 }
 
 #[test]

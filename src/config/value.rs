@@ -101,6 +101,17 @@ impl Section<'_> {
         })
     }
 
+    /// A number from 0 to 1 with at most two decimals, in hundredths.
+    pub(super) fn fraction(&mut self, key: &'static str) -> Option<u8> {
+        let allowed = "a number from 0 to 1 with at most two decimals, such as 0.7";
+        self.parsed(key, allowed, |value| match &value.kind {
+            ValueKind::Float(number) => units::parse_fraction(&number.to_string()),
+            ValueKind::I64(number) => units::parse_fraction(&number.to_string()),
+            ValueKind::String(text) => units::parse_fraction(text),
+            _ => None,
+        })
+    }
+
     /// A duration.
     pub(super) fn duration(&mut self, key: &'static str) -> Option<Duration> {
         let allowed = r#"a duration such as "30s", "5m" or "1h 30m", above zero and at most 30 days"#;

@@ -49,6 +49,10 @@ fn known() -> BTreeSet<String> {
         zzz = 1
         [intake]
         zzz = 1
+        [filing]
+        zzz = 1
+        [filing.actions]
+        zzz = 1
         [delivery]
         zzz = 1
         [ops]
@@ -61,6 +65,8 @@ fn known() -> BTreeSet<String> {
         settle = { kind = "move", zzz = 1 }
         [[webhook]]
         zzz = 1
+        [[tracker]]
+        zzz = 1
     "#;
     let mut known = BTreeSet::new();
     for problem in load(odd).unwrap_err().iter() {
@@ -70,7 +76,7 @@ fn known() -> BTreeSet<String> {
         }
     }
     // Tables, whose keys stand for them.
-    assert!(known.remove("mailbox.auth") && known.remove("mailbox.settle"));
+    assert!(known.remove("mailbox.auth") && known.remove("mailbox.settle") && known.remove("filing.actions"));
     known
 }
 
@@ -105,7 +111,8 @@ fn the_documented_defaults_need_nothing_but_a_database_and_a_mailbox() {
 fn the_redacted_form_is_toml_with_every_key() {
     let webhook = WEBHOOK.to_owned()
         + "previous_secret = \"whsec_AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA\"\nca_file = \"ca.pem\"";
-    let setup = Setup::new(&format!("{LEAST}ca_file = \"ca.pem\"\n{webhook}")).with("ca.pem", CERTIFICATE);
+    let setup = Setup::new(&format!("{LEAST}ca_file = \"ca.pem\"\n{webhook}\n{FILING}{TRACKER}"))
+        .with("ca.pem", CERTIFICATE);
 
     let redacted = setup.load().unwrap().redacted();
 
@@ -115,6 +122,8 @@ fn the_redacted_form_is_toml_with_every_key() {
         "mailbox.provider",
         "mailbox.ca_file",
         "mailbox.auth.password_file",
+        "filing.token_key_file",
+        "filing.previous_token_key_file",
         "webhook.secret_file",
         "webhook.previous_secret_file",
         "webhook.ca_file",

@@ -19,6 +19,24 @@ fn every_mistake_of_a_bad_file_is_told_at_once() {
         batch_bytes = "3 MiB"
         max_message_bytes = "1 MiB"
 
+        [filing]
+        token_key = "too short"
+        previous_token_key_file = "missing"
+        threshold = 70
+        reopen_window = "1 year"
+        new_topic = "sometimes"
+        subject_prefix = "a b"
+        shared_domains = "a b"
+        sender_per_hour = -1
+        same_mail = 1
+        same_mail_window = "2days"
+        unlimited_senders = [5]
+
+        [filing.actions]
+        human = "tickets"
+        own_loop = "ticket"
+        spam = "archive"
+
         [delivery]
         poll_interval = "often"
         concurrency = "many"
@@ -63,6 +81,15 @@ fn every_mistake_of_a_bad_file_is_told_at_once() {
         insecure_http = "yes"
         secret = "guess"
         timeout = "0s"
+
+        [[tracker]]
+        name = "jira"
+        pattern = "(["
+        domains = ["jira@example.com"]
+
+        [[tracker]]
+        name = "servicenow"
+        pattern = "x*"
 
         [webhooks]
         "#,

@@ -13,6 +13,12 @@ fn problems_never_show_what_may_be_private() {
         url = "canary://u:canary@localhost/canary?canary=canary"
         pasword = "canary"
 
+        [filing]
+        token_key = "canary"
+        subject_prefix = "canary canary"
+        shared_domains = ["canary canary"]
+        unlimited_senders = "canary canary"
+
         [[mailbox]]
         name = "support"
         host = "canary canary"
@@ -34,6 +40,11 @@ fn problems_never_show_what_may_be_private() {
         url = "http://canary:canary@localhost/canary?token=canary"
         secret = "canary"
         previous_secret_file = "secret"
+
+        [[tracker]]
+        name = "jira"
+        pattern = "(canary"
+        domains = ["canary@canary"]
     "#;
     let setup = Setup::new(toml).with("secret", "whsec_canary!");
 
@@ -44,7 +55,7 @@ fn problems_never_show_what_may_be_private() {
 
     // One key is called so, and keys are shown.
     assert_eq!(report.matches(CANARY).count(), 1, "{report}");
-    assert!(report.starts_with("there are 18 problems"), "{report}");
+    assert!(report.starts_with("there are 24 problems"), "{report}");
 }
 
 #[test]
