@@ -11,10 +11,10 @@ use chrono::{DateTime, FixedOffset, SecondsFormat, Utc};
 use serde::{Serialize, Serializer};
 use uuid::Uuid;
 
-use crate::mail::{Address, Attachment, Authentication, Mail};
+use crate::mail::{Address, Attachment, Authentication, Mail, Verdict};
 use crate::message::{Uid, UidValidity};
 use crate::text;
-use crate::ticket::{Filing, Ticket};
+use crate::ticket::{Confidence, Filing, Place, Policy, SubjectToken, Ticket};
 
 use verdict::{AutomationData, BounceData, ComplaintData, ReceiptData};
 
@@ -56,7 +56,7 @@ const HEADERS: [&str; 12] = [
 pub struct Event {
     /// `evt_…`: unique, the same in every attempt and for every webhook.
     pub id: String,
-    /// `ticket.created`, `ticket.message.received` or `endpoint.test`.
+    /// `ticket.created`, `ticket.message.received`, `message.bounced`, `message.suspended` or `endpoint.test`.
     pub kind: &'static str,
     /// The JSON text, without NUL.
     pub body: String,
@@ -77,27 +77,36 @@ pub struct Received<'a> {
     pub uid: Uid,
     /// Id of the stored message.
     pub message_id: Uuid,
-    /// The ticket, this message counted.
-    pub ticket: &'a Ticket,
+    /// The ticket, this message counted; `None` if it is in none.
+    pub ticket: Option<&'a Ticket>,
     /// Why that ticket.
     pub filing: &'a Filing,
+    /// What it was filed by: it issues the tokens by which replies name the ticket.
+    pub policy: &'a Policy,
     /// The mail.
     pub mail: &'a Mail,
 }
 
 impl Event {
-    /// Renders the event about a received message: `ticket.created` if it opened its ticket.
-    pub fn received(received: &Received<'_>) -> Self {
+    /// Renders the event about a received message: `ticket.created` if it opened its ticket. None of a message that is
+    /// archived, unless it tells that a mail did not arrive.
+    pub fn received(received: &Received<'_>) -> Option<Self> {
         let id = format!("evt_{}", Uuid::now_v7().simple());
-        let kind =
-            if received.filing.ticket.is_none() { "ticket.created" } else { "ticket.message.received" };
+        let is_bounce = received.mail.automation.verdict == Verdict::BounceFailed;
+        let kind = match received.filing.place {
+            Place::Opens => "ticket.created",
+            Place::Joins(_) | Place::Archived if is_bounce => "message.bounced",
+            Place::Joins(_) => "ticket.message.received",
+            Place::Suspended(_) => "message.suspended",
+            Place::Archived => return None,
+        };
         let envelope = Envelope {
             kind,
             timestamp: received.at.to_rfc3339_opts(SecondsFormat::Millis, true),
             schema_version: SCHEMA_VERSION,
             data: Data::new(&id, received),
         };
-        Self { kind, body: json(&envelope), id }
+        Some(Self { kind, body: json(&envelope), id })
     }
 
     /// Renders `endpoint.test`, by which an operator finds out whether a webhook works. Says nothing else.
@@ -136,9 +145,10 @@ struct Test<'a> {
 #[derive(Serialize)]
 struct Data<'a> {
     event_id: &'a str,
-    sequence: i32,
-    ticket: TicketData<'a>,
+    sequence: Option<i32>,
+    ticket: Option<TicketData<'a>>,
     thread: ThreadData<'a>,
+    suspension: Option<SuspensionData>,
     message: MessageData<'a>,
     attachments: Vec<AttachmentData<'a>>,
     automation: AutomationData,
@@ -155,6 +165,7 @@ struct TicketData<'a> {
     number: i64,
     is_new: bool,
     status: &'a str,
+    reopened: bool,
     subject: Text<'a>,
 }
 
@@ -162,6 +173,18 @@ struct TicketData<'a> {
 struct ThreadData<'a> {
     rule: &'static str,
     matched_message_id: Option<Text<'a>>,
+    evidence: Option<Text<'a>>,
+    confidence: Option<f64>,
+    related_ticket_id: Option<Uuid>,
+    action: &'static str,
+    reply_token: Option<String>,
+    subject_token: Option<String>,
+}
+
+/// Why the message waits for a person.
+#[derive(Serialize)]
+struct SuspensionData {
+    reason: &'static str,
 }
 
 #[derive(Serialize)]
@@ -213,7 +236,7 @@ struct SourceData<'a> {
 
 impl<'a> Data<'a> {
     fn new(event_id: &'a str, received: &Received<'a>) -> Self {
-        let Received { ticket, filing, mail, .. } = *received;
+        let Received { ticket, filing, mail, policy, .. } = *received;
         let mut room = Room { bytes: MAX_LIST_BYTES };
         let message = MessageData::new(received.message_id, mail, &mut room);
         let bounce = BounceData::of(mail, &mut room);
@@ -221,17 +244,29 @@ impl<'a> Data<'a> {
         let complaint = ComplaintData::of(mail, &mut room);
         Self {
             event_id,
-            sequence: ticket.message_count,
-            ticket: TicketData {
+            sequence: ticket.map(|ticket| ticket.message_count),
+            ticket: ticket.map(|ticket| TicketData {
                 id: ticket.id,
                 number: ticket.number,
-                is_new: filing.ticket.is_none(),
+                is_new: filing.place == Place::Opens,
                 status: &ticket.status,
+                reopened: filing.reopens,
                 subject: Text(&ticket.subject),
-            },
+            }),
             thread: ThreadData {
-                rule: filing.rule.as_str(),
-                matched_message_id: filing.evidence.as_deref().map(Text),
+                rule: filing.rule_name(),
+                matched_message_id: filing.matched_message_id().map(Text),
+                evidence: filing.evidence.as_deref().map(Text),
+                confidence: filing.confidence.map(Confidence::fraction),
+                related_ticket_id: filing.related,
+                action: filing.action.as_str(),
+                reply_token: ticket.and_then(|ticket| policy.tokens.issue(ticket.number, ticket.id)),
+                subject_token: ticket
+                    .map(|ticket| SubjectToken::issue(&policy.subject_prefix, ticket.number, ticket.id)),
+            },
+            suspension: match filing.place {
+                Place::Suspended(reason) => Some(SuspensionData { reason: reason.as_str() }),
+                Place::Opens | Place::Joins(_) | Place::Archived => None,
             },
             message,
             attachments: room.take(mail.attachments.iter().map(AttachmentData::new)),

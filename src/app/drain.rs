@@ -13,6 +13,7 @@ use crate::app::{Shutdown, holder, leave, open_store};
 use crate::config;
 use crate::config::{Config, Settle};
 use crate::delivery;
+use crate::intake;
 use crate::intake::Tally;
 use crate::retry::{Policy, Retry};
 use crate::store;
@@ -83,6 +84,7 @@ pub async fn drain(
     let drained = mailboxes.iter().zip(tallies).map(|(mailbox, tally)| {
         let worker = Worker {
             config: Arc::clone(&config),
+            policy: intake::policy(&config, mailbox),
             mailbox: mailbox.clone(),
             store: store.clone(),
             holder: Arc::clone(&holder),

@@ -19,6 +19,7 @@ use uuid::Uuid;
 use crate::config;
 use crate::config::Config;
 use crate::delivery;
+use crate::intake;
 use crate::intake::Tally;
 use crate::mailbox;
 use crate::ops;
@@ -137,6 +138,7 @@ fn spawn_intake(
             hearts.register(format!("intake {}", mailbox.name), longest_silence(mailbox, &config.intake));
         let worker = Worker {
             config: Arc::clone(config),
+            policy: intake::policy(config, mailbox),
             mailbox: mailbox.clone(),
             store: store.clone(),
             holder: Arc::clone(holder),

@@ -22,6 +22,7 @@ use crate::retry::{Policy, RateLimit, Retry};
 use crate::store;
 use crate::store::{LEASE, Lease, Store};
 use crate::text;
+use crate::ticket;
 
 /// Pauses after failures.
 const PAUSE: Policy = Policy { initial: Duration::from_secs(1), max: Duration::from_mins(1) };
@@ -31,6 +32,8 @@ const PAUSE: Policy = Policy { initial: Duration::from_secs(1), max: Duration::f
 pub(super) struct Worker {
     pub(super) config: Arc<Config>,
     pub(super) mailbox: config::Mailbox,
+    /// By what its mail is filed.
+    pub(super) policy: Arc<ticket::Policy>,
     pub(super) store: Store,
     /// Names this process in leases.
     pub(super) holder: Arc<str>,
@@ -170,6 +173,7 @@ impl Worker {
             lease,
             mailbox: &self.mailbox,
             plan,
+            policy: &self.policy,
             limits: &self.config.intake,
             webhooks: &webhooks,
             suspects: &self.suspects,

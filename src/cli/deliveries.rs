@@ -80,7 +80,7 @@ async fn list(config: &Config, args: List) -> anyhow::Result<Ending> {
         table.add_row([
             output::time(delivery.created_at),
             delivery.webhook.clone(),
-            delivery.ticket.to_string(),
+            delivery.ticket.map(|ticket| ticket.to_string()).unwrap_or_default(),
             delivery.event_id.clone(),
             delivery.event_type.clone(),
             status_word(delivery.status).to_owned(),

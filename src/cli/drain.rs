@@ -125,6 +125,12 @@ fn report(drained: &Drained) -> anyhow::Result<()> {
         tally.settled.get(),
         indicatif::HumanBytes(tally.bytes.get()),
     ))?;
+    if tally.suspended.get() > 0 {
+        output::line(format!(
+            "  {} of them suspended until a person has looked: `postroom suspended list`",
+            tally.suspended.get()
+        ))?;
+    }
     if let Some(failure) = &drained.failure {
         output::line(format!("  failed: {failure}"))?;
     }

@@ -11,6 +11,7 @@ use crate::mail::{
 };
 use crate::message::{Extent, Listed, Message};
 use crate::ticket;
+use crate::ticket::Clues;
 
 /// What a receiver has to be able to take.
 const EVENT_BYTES: usize = 320 * 1024;
@@ -21,8 +22,15 @@ fn blank() -> Mail {
     mail::read(&Message { listed, source: Vec::new(), extent: Extent::Whole }, &mail::Facts::default())
 }
 
+/// Into a ticket that it opens, whoever wrote it.
+fn file(mail: &Mail, policy: &Policy) -> Filing {
+    let policy = policy.of_release();
+    ticket::file(&Clues::of(mail, &policy), &ticket::Known::default(), &policy, DateTime::UNIX_EPOCH)
+}
+
 fn render(mail: &Mail) -> (Event, Value) {
-    let filing = ticket::file(mail, &ticket::Threads::new());
+    let policy = ticket::tests::policy();
+    let filing = file(mail, &policy);
     let (id, subject, status) = (Uuid::nil(), mail.subject.clone(), "open".to_owned());
     let ticket = Ticket { id, number: 1, subject, status, message_count: 1 };
     let event = Event::received(&Received {
@@ -32,10 +40,12 @@ fn render(mail: &Mail) -> (Event, Value) {
         uidvalidity: UidValidity(1),
         uid: Uid(1),
         message_id: id,
-        ticket: &ticket,
+        ticket: Some(&ticket),
         filing: &filing,
+        policy: &policy,
         mail,
-    });
+    })
+    .unwrap();
     let value = serde_json::from_str(&event.body).unwrap();
     (event, value)
 }

@@ -11,13 +11,16 @@
 
 mod batch;
 mod fetch;
+mod file;
 mod queue;
 mod read;
 mod record;
+mod release;
 mod settle;
 mod take;
 mod tally;
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use tokio::sync::{Mutex, mpsc};
@@ -29,7 +32,9 @@ use crate::mailbox;
 use crate::mailbox::{Plan, Session};
 use crate::store;
 use crate::store::{Lease, Store};
+use crate::ticket::Policy;
 
+pub use release::{ReleaseError, Released, policy, release};
 pub use tally::{Count, Tally};
 
 /// How often a folder is listed from its beginning, whatever the watermark says: a server may leave a message out of a
@@ -50,6 +55,8 @@ pub struct Job<'a> {
     pub mailbox: &'a config::Mailbox,
     /// What becomes of stored messages.
     pub plan: &'a Plan,
+    /// By what its mail is filed.
+    pub policy: &'a Arc<Policy>,
     /// Limits of a batch.
     pub limits: &'a config::Intake,
     /// Names of the webhooks that hear of each message.
@@ -109,6 +116,7 @@ pub async fn cycle(job: &Job<'_>, session: &mut Session, stop: &CancellationToke
             recorded = tally.recorded.get(),
             duplicates = tally.duplicates.get(),
             held = tally.held.get(),
+            suspended = tally.suspended.get(),
             settled = tally.settled.get(),
             "cycle done; counts since start"
         );

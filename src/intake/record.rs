@@ -1,22 +1,20 @@
 //! The stage that files letters and records them, a batch in one commit.
 
-use std::collections::HashMap;
 use std::time::Instant;
 
 use chrono::Utc;
 use tokio::sync::mpsc;
 use tracing::{debug, error, warn};
-use uuid::Uuid;
 
-use crate::event::{Event, Received};
+use crate::intake::file;
+use crate::intake::file::Origin;
 use crate::intake::read::{InHand, Letter};
 use crate::intake::{Error, Job};
 use crate::mail::{Fingerprint, Remnant};
 use crate::message::{Extent, Uid, UidSet};
 use crate::store;
-use crate::store::{Entry, Folder, Known, NewMessage};
-use crate::ticket;
-use crate::ticket::{Filing, ThreadKey, Ticket};
+use crate::store::{Entry, Folder};
+use crate::ticket::{Clues, Place};
 
 /// How often a batch that another writer overtook is filed anew.
 const MAX_CONFLICTS: u32 = 5;
@@ -115,7 +113,7 @@ async fn record_what_can_be(
     error!(mailbox = job.mailbox.name, uid = letter.uid.0, error = %refusal, "PostgreSQL refuses a message");
     if let store::Error::Refused { words, .. } = refusal {
         for remnant in [Remnant::Header, Remnant::Nothing] {
-            let degraded = letter.degraded(remnant, words.clone());
+            let degraded = letter.degraded(remnant, words.clone(), job.policy);
             match record_part(job, folder, std::slice::from_ref(&degraded)).await {
                 Ok(uids) => return Ok(uids),
                 Err(store::Error::Refused { .. } | store::Error::Conflict) => {}
@@ -132,118 +130,47 @@ async fn record_what_can_be(
 /// Files and records letters in one commit. Which of them may be settled.
 async fn record_part(job: &Job<'_>, folder: &Folder, letters: &[Letter]) -> Result<UidSet, store::Error> {
     let fingerprints: Vec<Fingerprint> = letters.iter().map(|letter| letter.mail.fingerprint).collect();
-    let references: Vec<ThreadKey> = letters
-        .iter()
-        .flat_map(|letter| ticket::candidates(&letter.mail))
-        .map(|(_, id)| ThreadKey::of(id))
-        .collect();
-    let mut known = job.store.known(folder, &fingerprints, &references).await?;
+    let clues: Vec<&Clues> = letters.iter().map(|letter| &letter.clues).collect();
+    let mut known = job.store.known(folder.lease.mailbox_id(), job.policy, &fingerprints, &clues).await?;
 
-    let placements = file(letters, &mut known);
+    let origin = Origin {
+        mailbox: job.mailbox,
+        policy: job.policy,
+        uidvalidity: folder.uidvalidity,
+        has_webhooks: !job.webhooks.is_empty(),
+        now: Utc::now(),
+    };
+    let placements = file::file(letters, &mut known, origin);
     let opened = placements.iter().filter(|placement| placement.opens()).count();
     let numbers = job.store.take_ticket_numbers(opened).await?;
-    let entries = decide(job, folder, letters, placements, known.tickets, numbers);
-    job.store.record(folder, job.webhooks, &entries).await?;
+    let entries = file::entries(placements, numbers, origin);
+    job.store.record(folder, job.webhooks, &entries, &known.filing).await?;
 
-    let held = letters.iter().filter(|letter| letter.extent == Extent::Header).count();
-    let whole_copy = |entry: &&Entry<'_>| matches!(entry, Entry::Copy { extent: Extent::Whole, .. });
-    let duplicates = entries.iter().filter(whole_copy).count();
-    let recorded = entries.len() - duplicates - held;
-    debug!(mailbox = job.mailbox.name, recorded, duplicates, held, "batch recorded");
-    job.tally.recorded.add(recorded);
-    job.tally.duplicates.add(duplicates);
-    job.tally.held.add(held);
-    let bytes: u64 = letters.iter().map(|letter| letter.mail.size).sum();
-    job.tally.bytes.add(usize::try_from(bytes).unwrap_or(usize::MAX));
+    count(job, letters, &entries);
     // Of an oversized message only the header is stored: it stays.
     Ok(letters.iter().filter(|letter| letter.extent == Extent::Whole).map(|letter| letter.uid).collect())
 }
 
-/// Where a letter goes.
-enum Placement {
-    New { id: Uuid, ticket: Uuid, filing: Filing },
-    Copy { of: Uuid },
-}
-
-impl Placement {
-    fn opens(&self) -> bool {
-        matches!(self, Self::New { filing, .. } if filing.ticket.is_none())
-    }
-}
-
-/// Files letters in order, each knowing those before it.
-fn file(letters: &[Letter], known: &mut Known) -> Vec<Placement> {
-    letters
-        .iter()
-        .map(|Letter { mail, .. }| {
-            if let Some(&of) = known.stored.get(&mail.fingerprint) {
-                return Placement::Copy { of };
-            }
-            let filing = ticket::file(mail, &known.threads);
-            let (id, ticket) = (Uuid::now_v7(), filing.ticket.unwrap_or_else(Uuid::now_v7));
-            known.stored.insert(mail.fingerprint, id);
-            if let Some(message_id) = &mail.message_id {
-                known.threads.entry(ThreadKey::of(message_id)).or_insert(ticket);
-            }
-            Placement::New { id, ticket, filing }
-        })
-        .collect()
-}
-
-/// Counts each new message into its ticket and renders its event.
-fn decide<'a>(
-    job: &Job<'_>,
-    folder: &Folder,
-    letters: &'a [Letter],
-    placements: Vec<Placement>,
-    mut tickets: HashMap<Uuid, Ticket>,
-    numbers: Vec<i64>,
-) -> Vec<Entry<'a>> {
-    let now = Utc::now();
-    let mut numbers = numbers.into_iter();
-    let mut entries = Vec::with_capacity(letters.len());
-    for (letter, placement) in letters.iter().zip(placements) {
-        let (id, ticket_id, filing) = match placement {
-            Placement::New { id, ticket, filing } => (id, ticket, filing),
-            Placement::Copy { of } => {
-                entries.push(Entry::Copy { uid: letter.uid, of, extent: letter.extent });
-                continue;
-            }
-        };
-        let mail = &letter.mail;
-        let ticket = tickets.entry(ticket_id).or_insert_with(|| Ticket {
-            id: ticket_id,
-            number: numbers.next().unwrap_or_default(),
-            subject: mail.subject.clone(),
-            status: "open".to_owned(),
-            message_count: 0,
-        });
-        ticket.message_count += 1;
-        let event = (!job.webhooks.is_empty()).then(|| {
-            Event::received(&Received {
-                at: now,
-                mailbox: &job.mailbox.name,
-                folder: &job.mailbox.folder,
-                uidvalidity: folder.uidvalidity,
-                uid: letter.uid,
-                message_id: id,
-                ticket,
-                filing: &filing,
-                mail,
-            })
-        });
-        entries.push(Entry::New(Box::new(NewMessage {
-            uid: letter.uid,
-            id,
-            received_at: mail.received.or(mail.date).map_or(now, |date| date.to_utc()),
-            extent: letter.extent,
-            mail,
-            source: &letter.source,
-            filing,
-            ticket: ticket.clone(),
-            degraded: letter.degraded.as_deref(),
-            event,
-        })));
-    }
-    entries
+fn count(job: &Job<'_>, letters: &[Letter], entries: &[Entry<'_>]) {
+    let tally = job.tally;
+    let held = letters.iter().filter(|letter| letter.extent == Extent::Header).count();
+    let whole_copy = |entry: &&Entry<'_>| matches!(entry, Entry::Copy { extent: Extent::Whole, .. });
+    let duplicates = entries.iter().filter(whole_copy).count();
+    let recorded = entries.len() - duplicates - held;
+    let placed = |is_meant: fn(Place) -> bool| {
+        let is_meant = |entry: &&Entry<'_>| matches!(entry, Entry::New(new) if is_meant(new.filing.place));
+        entries.iter().filter(is_meant).count()
+    };
+    let suspended = placed(|place| matches!(place, Place::Suspended(_)));
+    let archived = placed(|place| place == Place::Archived);
+    debug!(mailbox = job.mailbox.name, recorded, duplicates, held, suspended, archived, "batch recorded");
+    tally.recorded.add(recorded);
+    tally.duplicates.add(duplicates);
+    tally.held.add(held);
+    tally.opened.add(placed(|place| place == Place::Opens));
+    tally.joined.add(placed(|place| matches!(place, Place::Joins(_))));
+    tally.suspended.add(suspended);
+    tally.archived.add(archived);
+    let bytes: u64 = letters.iter().map(|letter| letter.mail.size).sum();
+    tally.bytes.add(usize::try_from(bytes).unwrap_or(usize::MAX));
 }

@@ -6,7 +6,7 @@
 //!   its delivery taken over, and what it wants to write is refused. So attempt numbers never start anew, not
 //!   even when an operator has a dead delivery retried: `forgiven_attempts` says which ones the schedule forgets.
 //! - Of one ticket and webhook, only the oldest pending delivery can be claimed, even while it waits for its
-//!   next attempt. A dead one blocks nothing. The order is that of `deliveries.id`; intake stores one ticket's
+//!   next attempt. A dead one blocks nothing, and one about a message in no ticket waits for no other. The order is that of `deliveries.id`; intake stores one ticket's
 //!   events under one lease, so ids grow in the order of commits.
 //! - After [`BREAKS_AT`] failures in a row a webhook counts as down. Then one delivery at a time is claimed as
 //!   a probe, and `webhooks.paused_until` keeps everybody else out until it is finished or its lease ends.
@@ -30,11 +30,11 @@ macro_rules! claimable {
     () => {
         "d.webhook = $1 AND d.finished_at IS NULL AND d.next_attempt_at <= now()
          AND (d.lease_until IS NULL OR d.lease_until <= now())
-         AND d.id = (
+         AND (d.ticket_id IS NULL OR d.id = (
              SELECT min(of_ticket.id) FROM deliveries of_ticket
              WHERE of_ticket.webhook = d.webhook AND of_ticket.ticket_id = d.ticket_id
                AND of_ticket.status = 'pending'
-         )"
+         ))"
     };
 }
 

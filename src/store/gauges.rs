@@ -22,11 +22,13 @@ pub struct Gauges {
 /// How a mailbox stands.
 #[derive(Debug, Clone, Default, PartialEq)]
 pub struct MailboxGauges {
-    /// How long ago the server received the oldest message that was listed and is in no ticket yet, held ones
+    /// How long ago the server received the oldest message that was listed and is not stored yet, held ones
     /// among them. `None` if there is none.
     pub oldest_unprocessed: Option<Duration>,
     /// Messages kept in the mailbox on doubt.
     pub held: u64,
+    /// Messages stored in no ticket until a person has looked.
+    pub suspended: u64,
     /// Messages stored, or copies of stored ones, that are still to be moved or expunged.
     pub unsettled: u64,
     /// How long ago the last completed poll ended, whichever worker made it. `None` before the first.
@@ -46,7 +48,7 @@ pub struct WebhookGauges {
     pub switched_off: bool,
 }
 
-const MAILBOXES: &str = "SELECT mailbox, oldest_unprocessed_age_seconds, held, unsettled, poll_age_seconds FROM dashboard.mail_age";
+const MAILBOXES: &str = "SELECT mailbox, oldest_unprocessed_age_seconds, held, suspended, unsettled, poll_age_seconds FROM dashboard.mail_age";
 
 // Asks for none of the figures of the last 24 hours, which PostgreSQL then does not compute.
 const WEBHOOKS: &str =
@@ -77,6 +79,7 @@ struct MailboxRow {
     mailbox: String,
     oldest_unprocessed_age_seconds: Option<f64>,
     held: i64,
+    suspended: i64,
     unsettled: i64,
     poll_age_seconds: Option<f64>,
 }
@@ -95,6 +98,7 @@ impl MailboxRow {
         let gauges = MailboxGauges {
             oldest_unprocessed: self.oldest_unprocessed_age_seconds.map(age),
             held: self.held.unsigned_abs(),
+            suspended: self.suspended.unsigned_abs(),
             unsettled: self.unsettled.unsigned_abs(),
             since_poll: self.poll_age_seconds.map(age),
         };

@@ -175,6 +175,11 @@ impl Store {
 }
 
 impl Lease {
+    /// The mailbox, as tables know it.
+    pub fn mailbox_id(&self) -> i32 {
+        self.mailbox_id
+    }
+
     /// Fences the caller's transaction: until it ends, nobody can take the lease over. Several transactions of the
     /// holder may run side by side, and renewals with them: a key share lock keeps off nobody who leaves the key alone.
     ///

@@ -5,16 +5,21 @@
 
 mod column;
 mod deliveries;
+mod explain;
 mod gauges;
 mod held;
 mod in_hand;
+mod known;
 mod lease;
 mod ledger;
 mod listener;
 mod outbox;
+mod rates;
 mod record;
 mod source;
+mod thread;
 mod tickets;
+mod unfiled;
 
 use std::time::Duration;
 
@@ -28,16 +33,19 @@ use crate::config;
 use crate::retry::{Policy, Retry};
 
 pub use deliveries::{BREAKS_AT, Claim, Fate, Finish, Finished, Health};
+pub use explain::{Explained, Wanted};
 pub use gauges::{Gauges, MailboxGauges, WebhookGauges};
 pub use held::{HeldLine, Which};
 pub use in_hand::Hand;
+pub use known::Known;
 pub use lease::{LEASE, Lease};
 pub use ledger::{Due, Folder, Standing, Unsettled};
 pub use listener::Listener;
 pub use outbox::{DeliveryLine, DeliveryStatus, NotRetried, Retried};
-pub use record::{Entry, Known, NewMessage};
+pub use record::{Entry, NewMessage};
 pub use source::Source;
 pub use tickets::{MessageLine, TicketLine};
+pub use unfiled::{Unfiled, UnfiledLine, UnfiledState};
 
 static MIGRATIONS: sqlx::migrate::Migrator = sqlx::migrate!();
 

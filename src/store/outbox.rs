@@ -33,8 +33,8 @@ pub struct DeliveryLine {
     pub event_type: String,
     /// Where it goes.
     pub webhook: String,
-    /// Number of the ticket it is about.
-    pub ticket: i64,
+    /// Number of the ticket it is about; none if the message is in none.
+    pub ticket: Option<i64>,
     /// Where it stands.
     pub status: DeliveryStatus,
     /// How often it was attempted.
@@ -99,7 +99,7 @@ impl Store {
             "SELECT d.event_id, d.event_type, d.webhook, t.number AS ticket, d.status, d.attempt,
                     CASE WHEN d.status = 'pending' THEN d.next_attempt_at END AS next_attempt_at,
                     d.last_status, d.last_error, d.created_at, d.finished_at
-             FROM deliveries d JOIN tickets t ON t.id = d.ticket_id
+             FROM deliveries d LEFT JOIN tickets t ON t.id = d.ticket_id
              WHERE ($1::text IS NULL OR d.webhook = $1) AND ($2::text IS NULL OR d.status = $2)
              ORDER BY d.id DESC
              LIMIT $3",

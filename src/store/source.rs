@@ -43,6 +43,11 @@ impl Source {
         })
     }
 
+    /// Bytes before compression.
+    pub fn size(&self) -> u64 {
+        self.size
+    }
+
     /// The bytes as they were.
     ///
     /// # Errors

@@ -47,7 +47,7 @@ pub struct MessageLine {
     pub text: String,
     /// Which rule filed it here.
     pub filing_rule: String,
-    /// The Message-ID that the rule matched.
+    /// What the rule matched.
     pub filing_evidence: Option<String>,
     /// Who wrote it: `human` or a kind of program; none if it was stored before there were verdicts.
     pub verdict: Option<String>,
@@ -66,6 +66,22 @@ const TICKET: &str = "SELECT t.number, m.name AS mailbox, t.status, t.subject, t
     FROM tickets t JOIN mailboxes m ON m.id = t.mailbox_id ";
 
 impl Store {
+    /// Closes the ticket of this number, or opens it again. Whether there is one.
+    ///
+    /// A reply to a ticket that was closed a short while ago opens it; later it opens another.
+    pub async fn set_ticket_open(&self, number: i64, open: bool) -> Result<bool, Error> {
+        let changed = sqlx::query(
+            "UPDATE tickets SET status = CASE WHEN $2 THEN 'open' ELSE 'closed' END,
+                 closed_at = CASE WHEN $2 THEN NULL ELSE coalesce(closed_at, now()) END
+             WHERE number = $1",
+        )
+        .bind(number)
+        .bind(open)
+        .execute(&self.pool)
+        .await?;
+        Ok(changed.rows_affected() > 0)
+    }
+
     /// The tickets with the newest mail, newest first; of one mailbox if it is given.
     pub async fn list_tickets(&self, mailbox: Option<&str>, limit: u32) -> Result<Vec<TicketLine>, Error> {
         const BY_AGE: &str =

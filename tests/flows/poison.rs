@@ -13,7 +13,7 @@ use postroom::mail::Facts;
 use postroom::message::{Extent, Listed, Message, Uid, UidValidity};
 use postroom::store::{Entry, NewMessage, Source};
 use postroom::ticket;
-use postroom::ticket::{Threads, Ticket};
+use postroom::ticket::{Clues, Known, Policy, Ticket};
 use proptest::strategy::{Strategy, ValueTree};
 use proptest::test_runner::TestRunner;
 use rustix::process::Signal;
@@ -99,10 +99,11 @@ async fn nul_in_every_place_and_any_time_of_receipt_are_stored() {
     assert_eq!(due.iter().map(|due| due.listed).collect::<Vec<_>>(), listed);
     let mails: Vec<_> = messages.iter().map(|message| mail::read(message, &Facts::default())).collect();
     let packed: Vec<_> = messages.iter().map(|message| Source::compress(&message.source).unwrap()).collect();
+    let policy = intake.policy();
     let entries: Vec<Entry<'_>> = (0..messages.len())
-        .map(|i| new_message(messages[i].listed, &mails[i], &packed[i], i64::try_from(i).unwrap()))
+        .map(|i| new_message(messages[i].listed, &mails[i], &packed[i], i64::try_from(i).unwrap(), &policy))
         .collect();
-    intake.store.record(&folder, &["helpdesk"], &entries).await.unwrap();
+    intake.store.record(&folder, &["helpdesk"], &entries, &Known::default()).await.unwrap();
 
     assert_eq!(
         sources(&site).await,
@@ -128,11 +129,14 @@ async fn any_text_comes_out_of_the_database_as_it_went_in_but_for_nul() {
         .map(|uid| mail_of(uid, any_texts.new_tree(&mut runner).unwrap().current().try_into().unwrap()))
         .collect();
     let listed = |uid| Listed { uid: Uid(uid), size: 0, internal_date: mails[0].received };
-    let entries: Vec<Entry<'_>> =
-        (1..).zip(&mails).map(|(uid, mail)| new_message(listed(uid), mail, &packed, uid.into())).collect();
+    let policy = intake.policy();
+    let entries: Vec<Entry<'_>> = (1..)
+        .zip(&mails)
+        .map(|(uid, mail)| new_message(listed(uid), mail, &packed, uid.into(), &policy))
+        .collect();
     intake.store.see(&folder, &(1..=60).map(listed).collect::<Vec<_>>(), Uid(60)).await.unwrap();
 
-    intake.store.record(&folder, &["helpdesk"], &entries).await.unwrap();
+    intake.store.record(&folder, &["helpdesk"], &entries, &Known::default()).await.unwrap();
 
     let rows = site.database.rows(
         "SELECT json_build_array(m.message_id, in_reply_to, reference_ids, from_name, from_address, sender, reply_to,
@@ -201,8 +205,15 @@ fn columns(mail: &mail::Mail) -> Value {
 }
 
 /// A mail that opens a ticket, as intake decides it.
-fn new_message<'a>(listed: Listed, mail: &'a mail::Mail, source: &'a Source, number: i64) -> Entry<'a> {
-    let filing = ticket::file(mail, &Threads::new());
+fn new_message<'a>(
+    listed: Listed,
+    mail: &'a mail::Mail,
+    source: &'a Source,
+    number: i64,
+    policy: &Policy,
+) -> Entry<'a> {
+    let received_at = mail.received.unwrap().to_utc();
+    let filing = ticket::file(&Clues::of(mail, policy), &Known::default(), policy, received_at);
     let (id, subject, status) = (Uuid::now_v7(), mail.subject.clone(), "open".to_owned());
     let ticket = Ticket { id, number, subject, status, message_count: 1 };
     let event = Event::received(&Received {
@@ -212,21 +223,22 @@ fn new_message<'a>(listed: Listed, mail: &'a mail::Mail, source: &'a Source, num
         uidvalidity: UidValidity(7),
         uid: listed.uid,
         message_id: id,
-        ticket: &ticket,
+        ticket: Some(&ticket),
         filing: &filing,
+        policy,
         mail,
     });
     Entry::New(Box::new(NewMessage {
         uid: listed.uid,
         id,
-        received_at: mail.received.unwrap().to_utc(),
+        received_at,
         extent: Extent::Whole,
         mail,
         source,
         filing,
-        ticket,
+        ticket: Some(ticket),
         degraded: None,
-        event: Some(event),
+        event,
     }))
 }
 
