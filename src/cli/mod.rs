@@ -7,10 +7,12 @@ mod check;
 mod config;
 mod deliveries;
 mod drain;
+mod explain;
 mod held;
 mod migrate;
 mod output;
 mod run;
+mod suspended;
 mod tickets;
 
 use std::io::Write;
@@ -66,6 +68,11 @@ enum Command {
     /// Look at messages that are kept in their mailbox on doubt, and have them tried again
     #[command(subcommand)]
     Held(held::Command),
+    /// Look at messages that are stored in no ticket, and release them into one
+    #[command(subcommand)]
+    Suspended(suspended::Command),
+    /// Say why a message is in its ticket, and who seems to have written it
+    Explain(explain::Args),
     /// Look at deliveries, and have dead ones tried again
     #[command(subcommand)]
     Deliveries(deliveries::Command),
@@ -124,6 +131,8 @@ async fn dispatch(command: Command, config: Config) -> anyhow::Result<Ending> {
         Command::Config => config::run(&config),
         Command::Tickets(command) => tickets::run(&config, command).await,
         Command::Held(command) => held::run(&config, command).await,
+        Command::Suspended(command) => suspended::run(&config, command).await,
+        Command::Explain(args) => explain::run(&config, &args).await,
         Command::Deliveries(command) => deliveries::run(&config, command).await,
     }
 }

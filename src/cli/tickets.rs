@@ -16,6 +16,17 @@ pub(super) enum Command {
     List(List),
     /// One ticket with its messages
     Show(Show),
+    /// Close tickets: mail that comes within `reopen_window` opens them again, later mail opens others
+    Close(Numbers),
+    /// Open closed tickets
+    Reopen(Numbers),
+}
+
+#[derive(Debug, Args)]
+pub(super) struct Numbers {
+    /// The tickets' numbers
+    #[arg(required = true, value_name = "NUMBER")]
+    numbers: Vec<i64>,
 }
 
 #[derive(Debug, Args)]
@@ -51,6 +62,8 @@ pub(super) async fn run(config: &Config, command: Command) -> anyhow::Result<End
     match command {
         Command::List(args) => list(config, &args).await,
         Command::Show(args) => show(config, &args).await,
+        Command::Close(args) => set_open(config, &args.numbers, false).await,
+        Command::Reopen(args) => set_open(config, &args.numbers, true).await,
     }
 }
 
@@ -107,7 +120,7 @@ async fn show(config: &Config, args: &Show) -> anyhow::Result<Ending> {
         ))?;
         output::line(format!("Subject: {}", output::tame(&message.subject)))?;
         if let Some(evidence) = &message.filing_evidence {
-            output::line(format!("Filed here by {}: <{}>", message.filing_rule, output::tame(evidence)))?;
+            output::line(format!("Filed here by {}: {}", message.filing_rule, output::tame(evidence)))?;
         }
         if let Some(verdict) = message.verdict.filter(|verdict| *verdict != Verdict::Human.as_str()) {
             let signals = message.signals.unwrap_or_default().join(", ");
@@ -126,7 +139,24 @@ async fn show(config: &Config, args: &Show) -> anyhow::Result<Ending> {
     Ok(Ending::Done)
 }
 
-fn person(name: &str, address: &str) -> String {
+async fn set_open(config: &Config, numbers: &[i64], open: bool) -> anyhow::Result<Ending> {
+    let store = open_store(config).await?;
+    let mut ending = Ending::Done;
+    for number in numbers {
+        if store.set_ticket_open(*number, open).await.context("changing the ticket")? {
+            output::line(format!("Ticket {number} is {}.", if open { "open" } else { "closed" }))?;
+        } else {
+            output::line(format!(
+                "There is no ticket {number}; `postroom tickets list` shows those there are."
+            ))?;
+            ending = Ending::Incomplete;
+        }
+    }
+    Ok(ending)
+}
+
+/// Somebody on one line.
+pub(super) fn person(name: &str, address: &str) -> String {
     output::tame(&match (name, address) {
         ("", address) => address.to_owned(),
         (name, "") => name.to_owned(),
