@@ -11,6 +11,7 @@ mod cuts;
 mod database;
 mod deliveries;
 mod doubt;
+mod filing;
 mod intake;
 mod oddities;
 mod poison;
