@@ -63,6 +63,8 @@ fn view(mail: &Mail) -> String {
     line("references", &mail.references.join(" | "));
     line("size", &mail.size.to_string());
     line("fingerprint", &hex(&mail.fingerprint.0));
+    let reply = mail.reply.as_ref().map(|reply| format!("{}, {}", reply.method.as_str(), reply.confidence));
+    line("reply", &reply.unwrap_or_default());
     line("defects", &mail.defects.iter().map(|defect| defect.as_str()).collect::<Vec<_>>().join(", "));
     for attachment in &mail.attachments {
         let filename = attachment.filename.as_deref().unwrap_or("(no name)");
@@ -91,6 +93,11 @@ fn view(mail: &Mail) -> String {
         .collect();
     section(&mut view, "headers", &headers.concat());
     section(&mut view, "text", &mail.text);
+    section(
+        &mut view,
+        "reply",
+        mail.reply.as_ref().and_then(|reply| reply.text.as_deref()).unwrap_or_default(),
+    );
     section(&mut view, "html", mail.html.as_deref().unwrap_or_default());
     view
 }

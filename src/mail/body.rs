@@ -5,6 +5,7 @@ use std::collections::{BTreeMap, BTreeSet, HashSet};
 
 use sha2::{Digest as _, Sha256};
 
+use crate::mail::html::Outline;
 use crate::mail::part::{Disposition, Part};
 use crate::mail::{Defect, charset, fingerprint, html, limit};
 
@@ -13,6 +14,10 @@ use crate::mail::{Defect, charset, fingerprint, html, limit};
 pub(super) struct Body {
     /// The text, with LF line ends.
     pub(super) text: String,
+    /// Whether the text was made from the HTML.
+    pub(super) is_from_html: bool,
+    /// The HTML as text, with what its elements say about it, if there is any.
+    pub(super) outline: Option<Outline>,
     /// The HTML, sanitised, if there is any and it can be shown.
     pub(super) html: Option<String>,
     /// Every part that is in it, in order.
@@ -40,11 +45,26 @@ pub(super) fn read(parts: &[Part<'_>], defects: &mut BTreeSet<Defect>) -> Body {
     for section in texts.values().filter(|section| section.is_html) {
         body.content_ids.extend(html::content_ids(&section.text).take(limit::PARTS));
     }
-    body.html = whole_html(chosen.html.iter().filter_map(|index| texts.get(index)), defects);
-    body.text = whole_text(chosen.text.iter().filter_map(|index| texts.get(index)), defects);
+    let sections =
+        |indices: &[usize]| indices.iter().filter_map(|index| texts.get(index)).collect::<Vec<_>>();
+    let (in_text, in_html) = (sections(&chosen.text), sections(&chosen.html));
+    body.html = whole_html(in_html.iter().copied(), defects);
+    body.outline = in_html.iter().any(|section| section.is_html).then(|| outline(&in_html));
+    body.text = match &body.outline {
+        // Taken apart once only.
+        Some(outline) if chosen.text == chosen.html => {
+            body.is_from_html = true;
+            outline.text.clone()
+        }
+        _ => outline(&in_text).text,
+    };
     // Some programs send an empty text beside the HTML.
-    if body.text.trim().is_empty() && texts.values().any(|section| section.is_html) {
-        body.text = whole_text(chosen.html.iter().filter_map(|index| texts.get(index)), defects);
+    if let Some(outline) = body.outline.as_ref().filter(|_| body.text.trim().is_empty()) {
+        body.is_from_html = true;
+        body.text.clone_from(&outline.text);
+    }
+    if limit::cut(&mut body.text, limit::TEXT_BYTES) {
+        defects.insert(Defect::TooLong);
     }
     body
 }
@@ -169,20 +189,20 @@ fn decode<'a>(
     (text, digest)
 }
 
-fn whole_text<'s>(sections: impl Iterator<Item = &'s Section<'s>>, defects: &mut BTreeSet<Defect>) -> String {
-    let mut whole = String::new();
+/// Sections as one text.
+fn outline(sections: &[&Section<'_>]) -> Outline {
+    let mut whole = Outline::default();
     for section in sections {
-        if !whole.is_empty() && !whole.ends_with('\n') {
-            whole.push('\n');
+        if !whole.text.is_empty() && !whole.text.ends_with('\n') {
+            whole.text.push('\n');
         }
         if section.is_html {
-            whole.push_str(&html::to_text(&section.text));
+            whole.append(html::outline(&section.text));
         } else {
-            push_lines(&mut whole, &section.text);
+            let mut lines = Outline::default();
+            push_lines(&mut lines.text, &section.text);
+            whole.append(lines);
         }
-    }
-    if limit::cut(&mut whole, limit::TEXT_BYTES) {
-        defects.insert(Defect::TooLong);
     }
     whole
 }

@@ -17,7 +17,7 @@ impl Mail {
     pub fn degraded(&self, remnant: Remnant) -> Self {
         let mut mail = match remnant {
             Remnant::Header => {
-                Self { text: String::new(), html: None, attachments: Vec::new(), ..self.clone() }
+                Self { text: String::new(), reply: None, html: None, attachments: Vec::new(), ..self.clone() }
             }
             Remnant::Nothing => Self {
                 fingerprint: self.fingerprint,

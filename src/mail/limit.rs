@@ -74,6 +74,13 @@ pub(super) const HTML_ESCAPING: u64 = 20_000_000_000;
 /// Attributes one tag may have. The HTML parser compares each with all before it.
 pub(super) const HTML_ATTRIBUTES: usize = 256;
 
+/// Places in one HTML body at which a quote, a signature or the like begins or ends. With more of them nobody can say
+/// what is whose.
+pub(super) const MARKS: usize = 1_000;
+
+/// Lines of a text in which the reply is looked for. What is below them is what the last of them is.
+pub(super) const REPLY_LINES: usize = 20_000;
+
 /// Cuts `text` to at most `bytes` bytes, between two characters; says whether it did.
 pub(super) fn cut(text: &mut String, bytes: usize) -> bool {
     let kept = text::cut(text, bytes).len();

@@ -6,6 +6,7 @@
 //! ```text
 //! read ─► header ─► address, date, message_id            encoded_word, charset
 //!      ─► part ───► body ───► html                        transfer, charset
+//!              │        └───► reply
 //!              └──► attachment                            transfer
 //!      ─► fingerprint
 //! ```
@@ -27,6 +28,7 @@ mod limit;
 mod message_id;
 mod part;
 mod read;
+mod reply;
 mod transfer;
 
 #[cfg(test)]
@@ -41,6 +43,7 @@ pub use attachment::{Attachment, attached};
 pub use degraded::Remnant;
 pub use fingerprint::Fingerprint;
 pub use read::read;
+pub use reply::{Method, Reply};
 
 /// A message as read: what a ticket is made of.
 #[derive(Clone, PartialEq)]
@@ -69,6 +72,8 @@ pub struct Mail {
     pub received: Option<DateTime<FixedOffset>>,
     /// The whole text: of the text parts, or made readable from HTML. Line ends are LF.
     pub text: String,
+    /// What of the text are the author's new words. `None` if the text was not read.
+    pub reply: Option<Reply>,
     /// The HTML body, sanitised: safe to show.
     pub html: Option<String>,
     /// All header fields in order: name as written, value unfolded and decoded.
@@ -84,6 +89,12 @@ pub struct Mail {
 }
 
 impl Mail {
+    /// The author's new words: without what is quoted, and without the signature. All of the text, where they can't
+    /// be told; empty only if the text is.
+    pub fn reply_text(&self) -> &str {
+        self.reply.as_ref().and_then(|reply| reply.text.as_deref()).unwrap_or(&self.text)
+    }
+
     /// A mail of which nothing is read.
     fn unread(received: Option<DateTime<FixedOffset>>, size: u64) -> Self {
         Self {
@@ -99,6 +110,7 @@ impl Mail {
             date: None,
             received,
             text: String::new(),
+            reply: None,
             html: None,
             headers: Vec::new(),
             attachments: Vec::new(),

@@ -8,7 +8,10 @@ use sha2::{Digest, Sha256};
 use crate::mail::body::{self, Body};
 use crate::mail::header::{Field, Header};
 use crate::mail::part::Part;
-use crate::mail::{Address, Defect, Fingerprint, Mail, address, attachment, date, limit, message_id, part};
+use crate::mail::reply::{Facts, Texts};
+use crate::mail::{
+    Address, Defect, Fingerprint, Mail, address, attachment, date, limit, message_id, part, reply,
+};
 use crate::message::{Extent, Message};
 
 /// Reads a message. Total: see the [module](crate::mail).
@@ -50,8 +53,10 @@ fn whole(message: &Message) -> Mail {
         identities.push(Sha256::digest(&message.source).into());
     }
     mail.fingerprint = Fingerprint::of(&mail, &body.digests, &identities);
-    let Body { text, html, .. } = body;
-    Mail { text, html, ..mail }
+    let Body { text, html, is_from_html, outline, .. } = body;
+    let texts = Texts { text: &text, is_from_html, html: outline.as_ref() };
+    let reply = Some(reply::extract(texts, Facts::of(&mail)));
+    Mail { text, reply, html, ..mail }
 }
 
 /// Whether a mail with this defect may hold more than is compared by its fields, texts and attachments. Then only the

@@ -56,6 +56,9 @@ fn assert_within_limits(mail: &Mail) {
         }
     }
     assert!(mail.text.len() <= limit::TEXT_BYTES && !mail.text.contains('\r'));
+    let reply = mail.reply.as_ref().and_then(|reply| reply.text.as_ref());
+    assert!(reply.is_none_or(|reply| !reply.trim().is_empty()));
+    assert!(!mail.reply_text().is_empty() || mail.text.is_empty());
     if let Some(html) = &mail.html {
         assert!(html.len() <= limit::HTML_BYTES);
     }
@@ -66,7 +69,8 @@ fn assert_within_limits(mail: &Mail) {
 
 static GOLDEN_MAILS: LazyLock<Vec<Vec<u8>>> = LazyLock::new(|| {
     let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/mail");
-    let paths = fs::read_dir(folder).unwrap().map(|entry| entry.unwrap().path());
+    let replies = fs::read_dir(folder.join("reply")).unwrap();
+    let paths = fs::read_dir(folder).unwrap().chain(replies).map(|entry| entry.unwrap().path());
     let mut paths: Vec<_> = paths.filter(|path| path.extension().is_some_and(|e| e == "eml")).collect();
     paths.sort();
     paths.iter().map(|path| fs::read(path).unwrap()).collect()

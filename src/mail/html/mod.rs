@@ -1,6 +1,7 @@
 //! HTML bodies: made safe to show, and made readable as text.
 
 mod guard;
+mod mark;
 mod text;
 
 use std::borrow::Cow;
@@ -12,7 +13,8 @@ use memchr::memmem;
 
 use crate::mail::limit;
 
-pub(super) use text::to_text;
+pub(super) use mark::{Mark, Program};
+pub(super) use text::{Outline, outline};
 
 /// Elements that go with everything in them: programs, styles, other documents, and text that is not shown.
 const DROPPED: [&str; 18] = [

@@ -13,6 +13,7 @@ use html5ever::tokenizer::{
 use mail_parser::decoders::html::html_to_text;
 
 use crate::mail::html::guard;
+use crate::mail::html::mark::{Mark, Tracker};
 use crate::mail::limit;
 
 /// How many levels of quotes and lists are marked: what is deeper looks like the deepest.
@@ -21,10 +22,32 @@ const LEVELS: usize = 10;
 /// The longest link written out. Longer ones are for machines.
 const LINK_BYTES: usize = 500;
 
-/// Renders HTML as text, up to a little more than [`limit::TEXT_BYTES`].
-pub(in crate::mail) fn to_text(html: &str) -> String {
+/// HTML as text, and what its elements said about it.
+#[derive(Default)]
+pub(in crate::mail) struct Outline {
+    /// Up to a little more than [`limit::TEXT_BYTES`].
+    pub(in crate::mail) text: String,
+    /// What begins where, in order; each at the beginning of a line if the element made one. None of them
+    /// rather than some, if there are more than [`limit::MARKS`].
+    pub(in crate::mail) marks: Vec<(usize, Mark)>,
+}
+
+impl Outline {
+    /// Appends what comes below.
+    pub(in crate::mail) fn append(&mut self, below: Self) {
+        let at = self.text.len();
+        self.text.push_str(&below.text);
+        // What was open above ends there.
+        self.marks
+            .extend(self.marks.last().is_some_and(|(_, mark)| *mark != Mark::Own).then_some((at, Mark::Own)));
+        self.marks.extend(below.marks.into_iter().map(|(offset, mark)| (at + offset, mark)));
+    }
+}
+
+/// Renders HTML as text.
+pub(in crate::mail) fn outline(html: &str) -> Outline {
     if !guard::has_few_attributes(html) {
-        return html_to_text(html);
+        return Outline { text: html_to_text(html), marks: Vec::new() };
     }
     let tokenizer = Tokenizer::new(Sink::default(), TokenizerOpts::default());
     let input = BufferQueue::default();
@@ -90,6 +113,12 @@ struct Renderer {
     hidden: Option<&'static str>,
     /// Where the open link goes, and where in `out` its text starts.
     link: Option<(String, usize)>,
+    tracker: Tracker,
+    /// What begins with the next word.
+    pending: Vec<Mark>,
+    marks: Vec<(usize, Mark)>,
+    /// How many there were, kept or not.
+    marked: usize,
 }
 
 impl Renderer {
@@ -98,6 +127,7 @@ impl Renderer {
         if self.hidden.is_some() {
             return;
         }
+        self.tracker.open(tag, &mut self.pending);
         let attribute = |name: &str| tag.attrs.iter().find(|a| &*a.name.local == name).map(|a| &*a.value);
         match name {
             "br" => self.breaks += 1,
@@ -153,6 +183,7 @@ impl Renderer {
             }
             return;
         }
+        self.tracker.close(name, &mut self.pending);
         match name {
             "a" => self.end_link(),
             // HTML §13.2.6.4.7: an end tag alone counts as the tag.
@@ -214,6 +245,7 @@ impl Renderer {
             return;
         }
         if self.out.is_empty() {
+            self.begin_marks();
             self.quote_marks(self.quotes);
         } else if self.breaks > 0 {
             self.out.truncate(self.out.trim_end_matches([' ', '\t', '\u{a0}']).len());
@@ -223,9 +255,11 @@ impl Renderer {
                 self.out.truncate(self.out.trim_end_matches(' ').len());
             }
             self.out.push('\n');
+            self.begin_marks();
             self.quote_marks(self.quotes);
-        } else if let Some(space) = self.space {
-            self.out.push(space);
+        } else {
+            self.begin_marks();
+            self.out.extend(self.space);
         }
         if let Some(mark) = self.mark.take() {
             self.out.push_str(&mark);
@@ -238,6 +272,13 @@ impl Renderer {
         for char in word.chars() {
             self.out.push(if char == '\u{a0}' { ' ' } else { char });
         }
+    }
+
+    fn begin_marks(&mut self) {
+        let at = self.out.len();
+        self.marked += self.pending.len();
+        self.marks
+            .extend(self.pending.drain(..).filter(|_| self.marked <= limit::MARKS).map(|mark| (at, mark)));
     }
 
     fn quote_marks(&mut self, levels: usize) {
@@ -284,13 +325,14 @@ impl Renderer {
         }
     }
 
-    fn finish(mut self) -> String {
+    fn finish(mut self) -> Outline {
         self.end_link();
         if !self.out.is_empty() {
             self.out.truncate(self.out.trim_end().len());
             self.out.push('\n');
         }
-        self.out
+        self.marks.retain(|(at, _)| *at < self.out.len() && self.marked <= limit::MARKS);
+        Outline { text: self.out, marks: self.marks }
     }
 }
 

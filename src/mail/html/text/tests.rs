@@ -2,6 +2,10 @@
 
 use super::*;
 
+fn to_text(html: &str) -> String {
+    outline(html).text
+}
+
 #[test]
 fn paragraphs_lines_and_white_space_are_as_in_a_browser() {
     assert_eq!(
