@@ -9,7 +9,7 @@ use chrono::{DateTime, FixedOffset, SecondsFormat, Utc};
 use serde::{Serialize, Serializer};
 use uuid::Uuid;
 
-use crate::mail::{Address, Attachment, Mail};
+use crate::mail::{Address, Attachment, Mail, Reply};
 use crate::message::{Uid, UidValidity};
 use crate::text;
 use crate::ticket::{Filing, Ticket};
@@ -20,6 +20,10 @@ const SCHEMA_VERSION: u32 = 1;
 /// Receivers expect events of about 256 KiB at most; a body beyond this is cut and marked `truncated`. As written in
 /// JSON, which makes six bytes of a control character: counted as it stands, a mail of those made ten times as much.
 const MAX_TEXT_BYTES: usize = 96 * 1024;
+
+/// The body and the reply in it together. A reply is mostly short; one that is the whole of a long body is cut to what
+/// the body leaves.
+const MAX_TEXTS_BYTES: usize = 108 * 1024;
 
 /// HTML beyond this, written in JSON too, is left out rather than cut, since half of it is not HTML.
 const MAX_HTML_BYTES: usize = 96 * 1024;
@@ -170,11 +174,20 @@ struct MessageData<'a> {
     to: Vec<AddressData<'a>>,
     cc: Vec<AddressData<'a>>,
     text: Text<'a>,
+    reply_text: Text<'a>,
+    reply_extraction: Option<ReplyData>,
     html: Option<Text<'a>>,
     truncated: bool,
     size: u64,
     headers: Vec<(Text<'a>, Text<'a>)>,
     defects: Vec<&'static str>,
+}
+
+#[derive(Serialize)]
+struct ReplyData {
+    method: &'static str,
+    confidence: f64,
+    inline_answers: bool,
 }
 
 #[derive(Serialize)]
@@ -235,6 +248,7 @@ impl<'a> Data<'a> {
 impl<'a> MessageData<'a> {
     fn new(id: Uuid, mail: &'a Mail, room: &mut Room) -> Self {
         let text = cut(&mail.text, MAX_TEXT_BYTES);
+        let reply = cut(mail.reply_text(), MAX_TEXTS_BYTES.saturating_sub(json_bytes(text)));
         let html = mail.html.as_deref().filter(|html| cut(html, MAX_HTML_BYTES).len() == html.len());
         Self {
             id,
@@ -250,11 +264,25 @@ impl<'a> MessageData<'a> {
             headers: room.take(forwarded(mail)),
             to: room.take(mail.to.iter().map(AddressData::new)),
             cc: room.take(mail.cc.iter().map(AddressData::new)),
-            truncated: text.len() < mail.text.len() || html.is_some() != mail.html.is_some(),
+            truncated: text.len() < mail.text.len()
+                || reply.len() < mail.reply_text().len()
+                || html.is_some() != mail.html.is_some(),
             text: Text(text),
+            reply_text: Text(reply),
+            reply_extraction: mail.reply.as_ref().map(ReplyData::new),
             html: html.map(Text),
             size: mail.size,
             defects: mail.defects.iter().map(|defect| defect.as_str()).collect(),
+        }
+    }
+}
+
+impl ReplyData {
+    fn new(reply: &Reply) -> Self {
+        Self {
+            method: reply.method.as_str(),
+            confidence: f64::from(reply.confidence) / 100.0,
+            inline_answers: reply.has_inline_answers(),
         }
     }
 }
@@ -318,14 +346,23 @@ impl Room {
 fn cut(text: &str, max: usize) -> &str {
     let mut bytes = 0;
     let end = text.char_indices().find(|(_, char)| {
-        bytes += match char {
-            '"' | '\\' | '\n' | '\r' | '\t' | '\u{8}' | '\u{c}' => 2,
-            '\0'..='\u{1f}' => 6,
-            _ => char.len_utf8(),
-        };
+        bytes += char_bytes(*char);
         bytes > max
     });
     end.and_then(|(end, _)| text.get(..end)).unwrap_or(text)
+}
+
+/// What `text` takes in JSON, at most.
+fn json_bytes(text: &str) -> usize {
+    text.chars().map(char_bytes).sum()
+}
+
+fn char_bytes(char: char) -> usize {
+    match char {
+        '"' | '\\' | '\n' | '\r' | '\t' | '\u{8}' | '\u{c}' => 2,
+        '\0'..='\u{1f}' => 6,
+        _ => char.len_utf8(),
+    }
 }
 
 fn hex(bytes: &[u8]) -> String {

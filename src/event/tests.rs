@@ -5,6 +5,7 @@ use serde_json::Value;
 
 use super::*;
 use crate::mail;
+use crate::mail::Method;
 use crate::message::{Extent, Listed, Message};
 use crate::ticket;
 
@@ -60,6 +61,7 @@ fn full_of(text: &str) -> Mail {
         cc: vec![address; 1_000],
         subject: times(998),
         text: times(2 * 1024 * 1024),
+        reply: Some(Reply { text: Some(times(2 * 1024 * 1024)), method: Method::Inline, confidence: 97 }),
         html: Some(times(96 * 1024)),
         headers: vec![("X-Priority".to_owned(), times(2_000)); 1_000],
         attachments: vec![attachment; 1_000],
@@ -92,6 +94,35 @@ fn what_matters_more_has_its_place_before_what_matters_less() {
     assert_eq!(message["references"][99], "99");
     assert!(!message["to"].as_array().unwrap().is_empty());
     assert_eq!(value["data"]["attachments"].as_array().unwrap().len(), 0);
+}
+
+#[test]
+fn the_reply_is_told_beside_the_text() {
+    let mut mail = blank();
+    mail.text = "Yes.\n\n> Really?".to_owned();
+    let (_, value) = render(&mail);
+    assert_eq!(value["data"]["message"]["reply_text"], mail.text);
+
+    mail.reply = Some(Reply { text: Some("Yes.".to_owned()), method: Method::TextQuote, confidence: 75 });
+    let (_, value) = render(&mail);
+
+    let message = &value["data"]["message"];
+    assert_eq!((&message["text"], &message["reply_text"]), (&mail.text.into(), &"Yes.".into()));
+    let extraction = serde_json::json!({"method": "text_quote", "confidence": 0.75, "inline_answers": false});
+    assert_eq!((&message["reply_extraction"], &message["truncated"]), (&extraction, &false.into()));
+}
+
+#[test]
+fn a_reply_has_what_the_text_leaves() {
+    let mut mail = blank();
+    mail.text = "x".repeat(MAX_TEXT_BYTES);
+
+    let (_, value) = render(&mail);
+
+    let message = &value["data"]["message"];
+    assert_eq!(message["text"].as_str().unwrap().len(), MAX_TEXT_BYTES);
+    assert_eq!(message["reply_text"].as_str().unwrap().len(), MAX_TEXTS_BYTES - MAX_TEXT_BYTES);
+    assert_eq!(message["truncated"], true);
 }
 
 proptest! {
