@@ -262,23 +262,27 @@ async fn write_messages(
         return Ok(());
     }
     let mails = || new.iter().map(|message| message.mail);
+    let replies = || mails().map(|mail| mail.reply.as_ref());
     let defects = mails().map(|mail| mail.defects.iter().map(|defect| defect.as_str()).collect::<Vec<_>>());
     sqlx::query(
         "INSERT INTO messages (id, mailbox_id, ticket_id, sequence, fingerprint, message_id, in_reply_to,
                                reference_ids, from_name, from_address, sender, reply_to, recipients_to,
                                recipients_cc, subject, date, received_at, text, html, headers, filing_rule,
-                               filing_evidence, size, defects, degraded)
+                               filing_evidence, size, defects, degraded, reply_text, reply_method,
+                               reply_confidence)
          SELECT id, $1, ticket_id, sequence, fingerprint, message_id, string_to_array(in_reply_to, E'\\n'),
                 string_to_array(reference_ids, E'\\n'), from_name, from_address, sender::jsonb,
                 reply_to::jsonb, recipients_to::jsonb, recipients_cc::jsonb, subject, date, received_at, text,
-                html, headers::jsonb, filing_rule, filing_evidence, size, string_to_array(defects, E'\\n'), degraded
+                html, headers::jsonb, filing_rule, filing_evidence, size, string_to_array(defects, E'\\n'), degraded,
+                reply_text, reply_method, reply_confidence
          FROM unnest($2::uuid[], $3::uuid[], $4::integer[], $5::bytea[], $6::text[], $7::text[], $8::text[],
                      $9::text[], $10::text[], $11::text[], $12::text[], $13::text[], $14::text[], $15::text[],
                      $16::timestamptz[], $17::timestamptz[], $18::text[], $19::text[], $20::text[], $21::text[],
-                     $22::text[], $23::bigint[], $24::text[], $25::text[])
+                     $22::text[], $23::bigint[], $24::text[], $25::text[], $26::text[], $27::text[], $28::smallint[])
               AS x (id, ticket_id, sequence, fingerprint, message_id, in_reply_to, reference_ids, from_name,
                     from_address, sender, reply_to, recipients_to, recipients_cc, subject, date, received_at,
-                    text, html, headers, filing_rule, filing_evidence, size, defects, degraded)",
+                    text, html, headers, filing_rule, filing_evidence, size, defects, degraded, reply_text,
+                    reply_method, reply_confidence)",
     )
     .bind(mailbox)
     .bind(new.iter().map(|message| message.id).collect::<Vec<_>>())
@@ -305,6 +309,9 @@ async fn write_messages(
     .bind(mails().map(|mail| bigint(mail.size)).collect::<Vec<_>>())
     .bind(defects.map(|names| names.join(column::SEPARATOR)).collect::<Vec<_>>())
     .bind(column::texts_or_null(new.iter().map(|message| message.degraded)))
+    .bind(column::texts_or_null(replies().map(|reply| reply?.text.as_deref())))
+    .bind(replies().map(|reply| Some(reply?.method.as_str())).collect::<Vec<_>>())
+    .bind(replies().map(|reply| Some(i16::from(reply?.confidence))).collect::<Vec<_>>())
     .execute(connection)
     .await?;
     Ok(())

@@ -45,6 +45,12 @@ pub struct MessageLine {
     pub subject: String,
     /// Its text.
     pub text: String,
+    /// The author's new words in it; `None` if they are all of the text, or were not looked for.
+    pub reply_text: Option<String>,
+    /// How they were told from the rest; `None` if they were not looked for.
+    pub reply_method: Option<String>,
+    /// How sure that is, in hundredths.
+    pub reply_confidence: Option<i16>,
     /// Which rule filed it here.
     pub filing_rule: String,
     /// The Message-ID that the rule matched.
@@ -78,7 +84,7 @@ impl Store {
         };
         let messages = sqlx::query_as(
             "SELECT m.id, m.sequence, m.received_at, m.from_name, m.from_address, m.subject, m.text,
-                 m.filing_rule, m.filing_evidence, m.defects, m.size,
+                 m.reply_text, m.reply_method, m.reply_confidence, m.filing_rule, m.filing_evidence, m.defects, m.size,
                  ARRAY(SELECT coalesce(a.filename, a.content_type) FROM attachments a
                        WHERE a.message_id = m.id ORDER BY a.part) AS attachments
              FROM messages m JOIN tickets t ON t.id = m.ticket_id
