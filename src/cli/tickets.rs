@@ -34,6 +34,9 @@ pub(super) struct List {
 pub(super) struct Show {
     /// The ticket's number
     number: i64,
+    /// Print all of each text, with quotes and signatures
+    #[arg(long)]
+    full: bool,
     /// Print JSON
     #[arg(long)]
     json: bool,
@@ -116,7 +119,13 @@ async fn show(config: &Config, args: &Show) -> anyhow::Result<Ending> {
         }
         output::line(format!("Size: {}, message {}", output::bytes(message.size), message.id))?;
         output::line("")?;
-        output::line(output::tame_lines(&message.text).trim_end())?;
+        match message.reply_text.filter(|_| !args.full) {
+            Some(reply) => {
+                output::line(output::tame_lines(&reply).trim_end())?;
+                output::line("[quotes or a signature left out; --full shows them]")?;
+            }
+            None => output::line(output::tame_lines(&message.text).trim_end())?,
+        }
     }
     Ok(Ending::Done)
 }

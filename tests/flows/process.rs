@@ -329,7 +329,9 @@ async fn a_bad_configuration_names_every_problem_and_exits_78() {
 #[tokio::test(flavor = "multi_thread")]
 async fn an_operator_can_look_at_what_came_of_it() {
     let site = Site::new().await;
-    site.account.deliver_many([mail("a", ""), mail("b", "In-Reply-To: <a@example.com>\n")]).unwrap();
+    let mut reply = mail("b", "In-Reply-To: <a@example.com>\n");
+    reply.extend(b"\nOn Mon, 5 Jan 2026 at 10:00, Support wrote:\n> Hello, this is quoted.\n");
+    site.account.deliver_many([mail("a", ""), reply]).unwrap();
     let config = site.config_file(MOVE, "");
     let (code, _, err) = run(&config, &["tickets", "list"]).await;
     assert_eq!(code, Some(1));
@@ -350,6 +352,9 @@ async fn an_operator_can_look_at_what_came_of_it() {
     assert!(json.contains("\"message_count\": 2"), "{json}");
     let (_, ticket, _) = run(&config, &["tickets", "show", "1"]).await;
     assert!(ticket.contains("Hello, this is b.") && ticket.contains("Filed here by in_reply_to"), "{ticket}");
+    assert!(!ticket.contains("quoted.") && ticket.contains("--full"), "{ticket}");
+    let (_, ticket, _) = run(&config, &["tickets", "show", "1", "--full"]).await;
+    assert!(ticket.contains("Hello, this is quoted.") && !ticket.contains("--full"), "{ticket}");
     let (code, _, err) = run(&config, &["tickets", "show", "99"]).await;
     assert_eq!(code, Some(1));
     assert!(err.contains("there is no ticket 99"), "{err}");
