@@ -29,6 +29,8 @@ fuzz_target!(|source: &[u8]| {
     assert!(!mail.defects.contains(&Defect::ParserFailed), "a panic was caught");
     assert!(mail.text.len() <= GROWTH * source.len() + BASE);
     assert!(mail.html.as_ref().is_none_or(|html| html.len() <= GROWTH * source.len() + BASE));
+    assert!(mail.reply_text().len() <= GROWTH * source.len() + BASE);
+    assert_eq!(mail.reply_text().trim().is_empty(), mail.text.trim().is_empty(), "a reply is what there is");
     let headers: usize = mail.headers.iter().map(|(name, value)| name.len() + value.len()).sum();
     assert!(headers <= GROWTH * source.len() + BASE);
     assert_eq!(mail::read(&message).fingerprint, mail.fingerprint);
