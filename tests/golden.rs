@@ -8,7 +8,7 @@ use std::fs;
 use std::path::Path;
 
 use chrono::DateTime;
-use postroom::mail::{self, Address, Mail};
+use postroom::mail::{self, Address, Mail, Protection};
 use postroom::message::{Extent, Listed, Message, Uid};
 
 #[test]
@@ -67,11 +67,17 @@ fn view(mail: &Mail) -> String {
     for attachment in &mail.attachments {
         let filename = attachment.filename.as_deref().unwrap_or("(no name)");
         let content_id = attachment.content_id.as_deref().map(|id| format!(", id {id}")).unwrap_or_default();
-        let inline = if attachment.inline { ", inline" } else { "" };
+        let detected = attachment.detected_type.map(|found| format!(" (really {found})")).unwrap_or_default();
+        let facts = [
+            (attachment.inline, ", inline"),
+            (attachment.referenced_by_html && !attachment.inline, ", referenced"),
+            (attachment.from_tnef, ", from winmail.dat"),
+        ];
+        let facts: String = facts.iter().filter(|(holds, _)| *holds).map(|(_, fact)| *fact).collect();
         line(
             "attachment",
             &format!(
-                "part {}: {filename}, {}, {} bytes{content_id}{inline}, {}",
+                "part {}: {filename}, {}{detected}, {} bytes{content_id}{facts}, {}",
                 attachment.part,
                 attachment.content_type,
                 attachment.size,
@@ -79,6 +85,8 @@ fn view(mail: &Mail) -> String {
             ),
         );
     }
+    line("protection", mail.protection.map(Protection::as_str).unwrap_or_default());
+    line("calendar", &mail.calendar.as_ref().map(|c| serde_json::to_string(c).unwrap()).unwrap_or_default());
     let headers: Vec<String> = mail
         .headers
         .iter()

@@ -5,6 +5,7 @@ use serde_json::Value;
 
 use super::*;
 use crate::mail;
+use crate::mail::calendar::{Participant, Reply, Time};
 use crate::message::{Extent, Listed, Message};
 use crate::ticket;
 
@@ -44,12 +45,33 @@ fn full_of(text: &str) -> Mail {
         part: u32::MAX,
         filename: Some(times(255)),
         content_type: times(255),
+        detected_type: Some("application/pdf"),
         size: u64::MAX,
         sha256: [0xff; 32],
         content_id: Some(times(998)),
         inline: true,
+        referenced_by_html: true,
+        from_tnef: true,
+    };
+    // Its texts are on one line.
+    let on_one_line = text.replace(char::is_control, "x").repeat(998);
+    let participant = Participant { name: on_one_line.clone(), address: on_one_line.clone() };
+    let time = Time { local: times(20), zone: Some(on_one_line.clone()), utc: Some(DateTime::UNIX_EPOCH) };
+    let calendar = Calendar {
+        method: Some(times(32)),
+        uid: Some(on_one_line.clone()),
+        summary: Some(on_one_line.clone()),
+        location: Some(on_one_line),
+        status: Some(times(32)),
+        start: Some(time.clone()),
+        end: Some(time),
+        recurring: true,
+        organizer: Some(participant.clone()),
+        reply: Some(Reply { participant, status: Some(times(32)) }),
     };
     Mail {
+        calendar: Some(calendar),
+        protection: Some(Protection::SmimeEncrypted),
         message_id: Some(times(998)),
         in_reply_to: vec![times(998); 100],
         references: vec![times(998); 100],

@@ -1,11 +1,12 @@
 //! The body of a mail: which parts it is, its text, and its HTML.
 
 use std::borrow::Cow;
-use std::collections::{BTreeMap, BTreeSet, HashSet};
+use std::collections::{BTreeMap, BTreeSet};
 
 use sha2::{Digest as _, Sha256};
 
 use crate::mail::part::{Disposition, Part};
+use crate::mail::reference::References;
 use crate::mail::{Defect, charset, fingerprint, html, limit};
 
 /// What a person reads.
@@ -19,8 +20,8 @@ pub(super) struct Body {
     pub(super) parts: Vec<usize>,
     /// What stands for each part in the fingerprint.
     pub(super) digests: Vec<[u8; 32]>,
-    /// The Content-IDs that its HTML refers to.
-    pub(super) content_ids: HashSet<String>,
+    /// What its HTML refers to among the other parts.
+    pub(super) references: References,
 }
 
 /// Reads the body out of a message's parts.
@@ -38,7 +39,7 @@ pub(super) fn read(parts: &[Part<'_>], defects: &mut BTreeSet<Defect>) -> Body {
         }
     }
     for section in texts.values().filter(|section| section.is_html) {
-        body.content_ids.extend(html::content_ids(&section.text).take(limit::PARTS));
+        body.references.add(&section.text, parts);
     }
     body.html = whole_html(chosen.html.iter().filter_map(|index| texts.get(index)), defects);
     body.text = whole_text(chosen.text.iter().filter_map(|index| texts.get(index)), defects);

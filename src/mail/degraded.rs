@@ -16,9 +16,13 @@ impl Mail {
     #[must_use]
     pub fn degraded(&self, remnant: Remnant) -> Self {
         let mut mail = match remnant {
-            Remnant::Header => {
-                Self { text: String::new(), html: None, attachments: Vec::new(), ..self.clone() }
-            }
+            Remnant::Header => Self {
+                text: String::new(),
+                html: None,
+                attachments: Vec::new(),
+                calendar: None,
+                ..self.clone()
+            },
             Remnant::Nothing => Self {
                 fingerprint: self.fingerprint,
                 defects: self.defects.clone(),

@@ -74,6 +74,21 @@ pub(super) const HTML_ESCAPING: u64 = 20_000_000_000;
 /// Attributes one tag may have. The HTML parser compares each with all before it.
 pub(super) const HTML_ATTRIBUTES: usize = 256;
 
+/// Levels of what is packed into what: a `winmail.dat` in a signed mail, messages attached in it.
+pub(super) const PACKED_DEPTH: usize = 4;
+
+/// Pieces of unpacked bytes that are kept while a mail is read.
+pub(super) const UNPACKED: usize = 128;
+
+/// Groups of RTF whose settings are remembered.
+pub(super) const RTF_DEPTH: usize = 256;
+
+/// Encoded bytes of a calendar that are read.
+pub(super) const CALENDAR_BYTES: usize = 1024 * 1024;
+
+/// Bytes of an attachment that are looked at for its type: up to where the volume of an ISO 9660 image says so.
+pub(super) const HEAD_BYTES: usize = 33 * 1024;
+
 /// Cuts `text` to at most `bytes` bytes, between two characters; says whether it did.
 pub(super) fn cut(text: &mut String, bytes: usize) -> bool {
     let kept = text::cut(text, bytes).len();

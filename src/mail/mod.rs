@@ -5,8 +5,10 @@
 //!
 //! ```text
 //! read ─► header ─► address, date, message_id            encoded_word, charset
-//!      ─► part ───► body ───► html                        transfer, charset
-//!              └──► attachment                            transfer
+//!      ─► part ───► packed ─► tnef                        transfer, uuencode
+//!              └──► body ───► html                        transfer, charset
+//!              └──► attachment ─► filename, detect        transfer, reference
+//!              └──► calendar, protection
 //!      ─► fingerprint
 //! ```
 //!
@@ -16,18 +18,26 @@
 mod address;
 mod attachment;
 mod body;
+pub mod calendar;
 mod charset;
 mod date;
 mod degraded;
+mod detect;
 mod encoded_word;
+mod filename;
 mod fingerprint;
 mod header;
 mod html;
 mod limit;
 mod message_id;
+mod packed;
 mod part;
+mod protection;
 mod read;
+mod reference;
+mod tnef;
 mod transfer;
+mod uuencode;
 
 #[cfg(test)]
 mod tests;
@@ -37,9 +47,11 @@ use std::fmt;
 use chrono::{DateTime, FixedOffset};
 
 pub use address::Address;
-pub use attachment::{Attachment, attached};
+pub use attachment::{Attachment, attached, pour};
+pub use calendar::Calendar;
 pub use degraded::Remnant;
 pub use fingerprint::Fingerprint;
+pub use protection::Protection;
 pub use read::read;
 
 /// A message as read: what a ticket is made of.
@@ -75,6 +87,10 @@ pub struct Mail {
     pub headers: Vec<(String, String)>,
     /// Every part that is not the body.
     pub attachments: Vec<Attachment>,
+    /// The meeting, task or entry that it is about.
+    pub calendar: Option<Calendar>,
+    /// How it was protected on its way.
+    pub protection: Option<Protection>,
     /// Identity by content, for telling a second copy of the same mail.
     pub fingerprint: Fingerprint,
     /// Size of the source in bytes; of the header alone if the rest was too large to take.
@@ -102,6 +118,8 @@ impl Mail {
             html: None,
             headers: Vec::new(),
             attachments: Vec::new(),
+            calendar: None,
+            protection: None,
             fingerprint: Fingerprint([0; 32]),
             size,
             defects: Vec::new(),
@@ -133,6 +151,8 @@ pub enum Defect {
     NoDate,
     /// A multipart has no parts, or no end: some of the mail may be missing.
     BrokenStructure,
+    /// A `winmail.dat` or signed content is damaged: what can be read of it was taken.
+    BrokenContainer,
     /// A transfer encoding is broken; the raw text stands in its place.
     BrokenEncoding,
     /// Bytes that are no text in the declared charset were replaced by U+FFFD.
@@ -162,6 +182,7 @@ impl Defect {
             Self::NoMessageId => "no_message_id",
             Self::NoDate => "no_date",
             Self::BrokenStructure => "broken_structure",
+            Self::BrokenContainer => "broken_container",
             Self::BrokenEncoding => "broken_encoding",
             Self::BrokenCharset => "broken_charset",
             Self::TooDeep => "too_deep",

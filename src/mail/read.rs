@@ -5,10 +5,16 @@ use std::panic::catch_unwind;
 
 use sha2::{Digest, Sha256};
 
+use crate::mail::attachment::Beside;
 use crate::mail::body::{self, Body};
+use crate::mail::filename::Names;
 use crate::mail::header::{Field, Header};
-use crate::mail::part::Part;
-use crate::mail::{Address, Defect, Fingerprint, Mail, address, attachment, date, limit, message_id, part};
+use crate::mail::packed::{Opened, Unpacked};
+use crate::mail::reference::References;
+use crate::mail::{
+    Address, Attachment, Defect, Fingerprint, Mail, address, attachment, calendar, date, limit, message_id,
+    packed, part,
+};
 use crate::message::{Extent, Message};
 
 /// Reads a message. Total: see the [module](crate::mail).
@@ -38,20 +44,53 @@ fn failed(mut mail: Mail, message: &Message) -> Mail {
 
 fn whole(message: &Message) -> Mail {
     let mut defects = BTreeSet::new();
+    let unpacked = Unpacked::new();
     let (header, content) = Header::split(&message.source);
-    let parts = part::parts(&header, content, &mut defects);
-    let body = body::read(&parts, &mut defects);
-    let (attachments, mut identities): (Vec<_>, Vec<_>) = leaves(&parts)
-        .filter(|(index, _)| !body.parts.contains(index))
-        .map(|(index, part)| attachment::read(index, part, &body.content_ids, &mut defects))
-        .unzip();
-    let mut mail = Mail { attachments, ..fields(message, &header, defects) };
+    let opened = packed::open(part::parts(&header, content, &mut defects), &unpacked, &mut defects);
+    let mut body = body::read(&opened.parts, &mut defects);
+    opened.complete(&mut body, &mut defects);
+    let (attachments, mut identities) = attachments(&opened, &body, &mut defects);
+    let mail = fields(message, &header, defects);
+    let mut mail = Mail {
+        attachments,
+        calendar: calendar::find(opened.parts.iter()).or(opened.calendar.clone()),
+        protection: opened.protection,
+        ..mail
+    };
     if mail.defects.iter().any(|defect| leaves_out(*defect)) {
         identities.push(Sha256::digest(&message.source).into());
     }
-    mail.fingerprint = Fingerprint::of(&mail, &body.digests, &identities);
+    mail.fingerprint = Fingerprint::of(&mail, &opened.digests(&body), &identities);
     let Body { text, html, .. } = body;
     Mail { text, html, ..mail }
+}
+
+/// Every part that is not the body and nothing but a wrapping; and what stands for each in the fingerprint, but for those
+/// that were packed, for their wrapping does.
+fn attachments(
+    opened: &Opened<'_>,
+    body: &Body,
+    defects: &mut BTreeSet<Defect>,
+) -> (Vec<Attachment>, Vec<[u8; 32]>) {
+    let mut shown = References::default();
+    body.html.iter().for_each(|html| shown.add(html, &opened.parts));
+    let beside = Beside { references: &body.references, shown: &shown };
+    let mut names = Names::default();
+    let (mut attachments, mut identities) = (Vec::new(), Vec::new());
+    for (index, part) in opened.leaves() {
+        if body.parts.contains(&index) {
+            continue;
+        }
+        let (mut attachment, identity) = attachment::read(index, part, &beside, defects);
+        if index < opened.own {
+            identities.push(identity);
+        }
+        if !opened.replaced.contains(&index) {
+            attachment.filename = attachment.filename.map(|name| names.give(name));
+            attachments.push(attachment);
+        }
+    }
+    (attachments, identities)
 }
 
 /// Whether a mail with this defect may hold more than is compared by its fields, texts and attachments. Then only the
@@ -59,10 +98,6 @@ fn whole(message: &Message) -> Mail {
 /// removed without being stored.
 fn leaves_out(defect: Defect) -> bool {
     matches!(defect, Defect::TooMany | Defect::TooLong)
-}
-
-fn leaves<'p, 'a>(parts: &'p [Part<'a>]) -> impl Iterator<Item = (usize, &'p Part<'a>)> {
-    parts.iter().enumerate().filter(|(_, part)| part.children.is_empty())
 }
 
 fn header_only(message: &Message) -> Mail {

@@ -6,13 +6,18 @@ use std::borrow::Cow;
 
 use memchr::memchr;
 
+use crate::mail::uuencode;
+
 /// How the bytes of a part are written.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub(super) enum Encoding {
     /// As they are: `7bit`, `8bit`, `binary`, or nothing said.
+    #[default]
     Identity,
     Base64,
     QuotedPrintable,
+    /// As a file among the lines of a text.
+    Uuencode,
     /// In a way we don't know. They are taken as they are.
     Unknown,
 }
@@ -27,6 +32,8 @@ impl Encoding {
             Self::Base64
         } else if is("quoted-printable") {
             Self::QuotedPrintable
+        } else if is("x-uuencode") || is("uuencode") || is("x-uue") {
+            Self::Uuencode
         } else if token.is_empty() || is("7bit") || is("8bit") || is("binary") {
             Self::Identity
         } else {
@@ -34,9 +41,9 @@ impl Encoding {
         }
     }
 
-    /// Decodes `raw` into `sink`; `false` means that it is broken. Broken base64 may have filled the sink in
-    /// part, and its raw bytes should be taken instead; in broken quoted-printable what is no escape is
-    /// already left as it stands.
+    /// Decodes `raw` into `sink`; `false` means that it is broken. Broken base64 and uuencode may have filled the
+    /// sink in part, and their raw bytes should be taken instead; in broken quoted-printable what is no escape
+    /// is already left as it stands.
     pub(super) fn decode(self, raw: &[u8], mut sink: impl FnMut(&[u8])) -> bool {
         match self {
             Self::Identity => {
@@ -49,6 +56,7 @@ impl Encoding {
             }
             Self::Base64 => decode_base64(raw, &mut sink),
             Self::QuotedPrintable => decode_quoted_printable(raw, &mut sink),
+            Self::Uuencode => uuencode::decode(raw, &mut sink),
         }
     }
 
@@ -59,7 +67,12 @@ impl Encoding {
         }
         let mut bytes = Vec::with_capacity(raw.len());
         let sound = self.decode(raw, |piece| bytes.extend_from_slice(piece));
-        if !sound && self == Self::Base64 { (raw.into(), false) } else { (bytes.into(), sound) }
+        if !sound && self.is_all_or_nothing() { (raw.into(), false) } else { (bytes.into(), sound) }
+    }
+
+    /// Whether the raw bytes stand for themselves if they can't be decoded.
+    pub(super) fn is_all_or_nothing(self) -> bool {
+        matches!(self, Self::Base64 | Self::Uuencode)
     }
 }
 
@@ -234,7 +247,8 @@ mod tests {
         assert_eq!(Encoding::parse("quoted-printable (mine)"), Encoding::QuotedPrintable);
         assert_eq!(Encoding::parse("8bit;"), Encoding::Identity);
         assert_eq!(Encoding::parse(""), Encoding::Identity);
-        assert_eq!(Encoding::parse("x-uuencode"), Encoding::Unknown);
+        assert_eq!(Encoding::parse("x-uuencode"), Encoding::Uuencode);
+        assert_eq!(Encoding::parse("x-rot13"), Encoding::Unknown);
     }
 
     #[test]

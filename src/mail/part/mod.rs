@@ -23,6 +23,7 @@ const PLAIN: &str = "text/plain";
 const UNKNOWN: &str = "application/octet-stream";
 
 /// One part: a leaf with content, or a multipart with parts.
+#[derive(Clone, Default)]
 pub(super) struct Part<'a> {
     /// `type/subtype`, lower case.
     pub(super) media_type: String,
@@ -36,10 +37,21 @@ pub(super) struct Part<'a> {
     pub(super) encoding: Encoding,
     /// Content-ID without angle brackets.
     pub(super) content_id: Option<String>,
+    /// Content-Location, as written (RFC 2557 §4).
+    pub(super) location: Option<String>,
+    /// Whether it was in a `winmail.dat`.
+    pub(super) from_tnef: bool,
     /// What follows the part's header, still encoded.
     pub(super) content: &'a [u8],
     /// The parts of a multipart, as indices into all parts. Empty for a leaf.
     pub(super) children: Vec<usize>,
+}
+
+impl Part<'_> {
+    /// Whether it has content of its own, in whatever it is packed.
+    pub(super) fn is_leaf(&self) -> bool {
+        self.children.is_empty() || !self.media_type.starts_with("multipart/")
+    }
 }
 
 /// How a part is meant to be shown (RFC 2183).
@@ -57,14 +69,24 @@ pub(super) fn parts<'a>(
     body: &'a [u8],
     defects: &mut BTreeSet<Defect>,
 ) -> Vec<Part<'a>> {
+    let mut parts = Vec::new();
+    graft(&mut parts, header, body, defects);
+    parts
+}
+
+/// Takes apart what was packed into one of `parts`, and puts it behind them. Where its root stands.
+pub(super) fn graft<'a>(
+    parts: &mut Vec<Part<'a>>,
+    header: &Header<'a>,
+    body: &'a [u8],
+    defects: &mut BTreeSet<Defect>,
+) -> usize {
     let budget = limit::LEVELS_BYTES.max(limit::LEVELS.saturating_mul(body.len()));
-    let mut splitter = Splitter { parts: Vec::new(), budget, lines: limit::DASHED_LINES, defects };
-    splitter.add(header, body, PLAIN, 0);
-    splitter.parts
+    Splitter { parts, budget, lines: limit::DASHED_LINES, defects }.add(header, body, PLAIN, 0)
 }
 
 struct Splitter<'a, 'd> {
-    parts: Vec<Part<'a>>,
+    parts: &'d mut Vec<Part<'a>>,
     /// How many more bytes are searched for delimiters.
     budget: usize,
     /// How many more lines that may be delimiters are looked at.
@@ -101,7 +123,7 @@ impl<'a> Splitter<'a, '_> {
         }
         let mut children = Vec::new();
         for section in sections {
-            if self.parts.len() == limit::PARTS {
+            if self.parts.len() >= limit::PARTS {
                 self.defects.insert(Defect::TooMany);
                 break;
             }
@@ -140,6 +162,11 @@ fn leaf<'a>(header: &Header<'a>, content: &'a [u8], default_type: &str) -> (Part
             .first("Content-Transfer-Encoding")
             .map_or(Encoding::Identity, |field| Encoding::parse(&field.text())),
         content_id: header.first("Content-ID").and_then(|field| message_id::ids(&field.text()).next()),
+        location: header
+            .first("Content-Location")
+            .map(|field| field.text().trim().to_owned())
+            .filter(|location| (1..=limit::ID_BYTES).contains(&location.len())),
+        from_tnef: false,
         content,
         children: Vec::new(),
     };
@@ -149,16 +176,25 @@ fn leaf<'a>(header: &Header<'a>, content: &'a [u8], default_type: &str) -> (Part
 
 fn media_type(content_type: Option<&ContentType<'_>>) -> String {
     let Some(content_type) = content_type else { return PLAIN.to_owned() };
-    let is_token = |text: &str| {
-        // RFC 6838 §4.2.
-        (1..=127).contains(&text.len())
-            && text.bytes().all(|byte| byte.is_ascii_alphanumeric() || b"!#$&-^_.+".contains(&byte))
-    };
     match (content_type.ctype(), content_type.subtype()) {
         ("text", None) => PLAIN.to_owned(),
         (main, Some(sub)) if is_token(main) && is_token(sub) => format!("{main}/{sub}"),
         _ => UNKNOWN.to_owned(),
     }
+}
+
+/// The type that stands somewhere else than in a header.
+pub(super) fn media_type_of(text: &str) -> String {
+    match text.trim().split_once('/') {
+        Some((main, sub)) if is_token(main) && is_token(sub) => text.trim().to_ascii_lowercase(),
+        _ => UNKNOWN.to_owned(),
+    }
+}
+
+/// RFC 6838 §4.2.
+fn is_token(text: &str) -> bool {
+    (1..=127).contains(&text.len())
+        && text.bytes().all(|byte| byte.is_ascii_alphanumeric() || b"!#$&-^_.+".contains(&byte))
 }
 
 /// Stands between the two characters that open an encoded word while `mail-parser` reads parameters: it
