@@ -3,13 +3,11 @@
 //! The envelope is Standard Webhooks 1.0's (`type`, `timestamp`, `data`). An event is rendered once, when its
 //! message is recorded, and delivered byte for byte. Fields are only ever added within a schema version.
 
-use std::fmt::Write;
-
 use chrono::{DateTime, FixedOffset, SecondsFormat, Utc};
 use serde::{Serialize, Serializer};
 use uuid::Uuid;
 
-use crate::mail::{Address, Attachment, Mail};
+use crate::mail::{Address, Attachment, Calendar, Mail, Protection};
 use crate::message::{Uid, UidValidity};
 use crate::text;
 use crate::ticket::{Filing, Ticket};
@@ -175,6 +173,8 @@ struct MessageData<'a> {
     size: u64,
     headers: Vec<(Text<'a>, Text<'a>)>,
     defects: Vec<&'static str>,
+    calendar: Option<&'a Calendar>,
+    protection: Option<&'static str>,
 }
 
 #[derive(Serialize)]
@@ -188,10 +188,13 @@ struct AttachmentData<'a> {
     part: u32,
     filename: Option<Text<'a>>,
     content_type: Text<'a>,
+    detected_type: Option<&'static str>,
     size: u64,
     sha256: String,
     content_id: Option<Text<'a>>,
     inline: bool,
+    referenced_by_html: bool,
+    from_tnef: bool,
 }
 
 #[derive(Serialize)]
@@ -255,6 +258,8 @@ impl<'a> MessageData<'a> {
             html: html.map(Text),
             size: mail.size,
             defects: mail.defects.iter().map(|defect| defect.as_str()).collect(),
+            calendar: mail.calendar.as_ref(),
+            protection: mail.protection.map(Protection::as_str),
         }
     }
 }
@@ -271,10 +276,13 @@ impl<'a> AttachmentData<'a> {
             part: attachment.part,
             filename: attachment.filename.as_deref().map(Text),
             content_type: Text(&attachment.content_type),
+            detected_type: attachment.detected_type,
             size: attachment.size,
-            sha256: hex(&attachment.sha256),
+            sha256: text::hex(&attachment.sha256),
             content_id: attachment.content_id.as_deref().map(Text),
             inline: attachment.inline,
+            referenced_by_html: attachment.referenced_by_html,
+            from_tnef: attachment.from_tnef,
         }
     }
 }
@@ -326,14 +334,6 @@ fn cut(text: &str, max: usize) -> &str {
         bytes > max
     });
     end.and_then(|(end, _)| text.get(..end)).unwrap_or(text)
-}
-
-fn hex(bytes: &[u8]) -> String {
-    bytes.iter().fold(String::new(), |mut hex, byte| {
-        // Writing into a String cannot fail.
-        let _ = write!(hex, "{byte:02x}");
-        hex
-    })
 }
 
 fn rfc3339(date: DateTime<FixedOffset>) -> String {

@@ -3,6 +3,7 @@
 //! One public function is one business fact and at most one transaction; none of them leaves a transaction
 //! open, and dropping one half way rolls it back. Time of record is PostgreSQL's `now()`.
 
+mod attachments;
 mod column;
 mod deliveries;
 mod gauges;
@@ -27,6 +28,7 @@ use tracing::warn;
 use crate::config;
 use crate::retry::{Policy, Retry};
 
+pub use attachments::{AttachmentLine, Holder, Of};
 pub use deliveries::{BREAKS_AT, Claim, Fate, Finish, Finished, Health};
 pub use gauges::{Gauges, MailboxGauges, WebhookGauges};
 pub use held::{HeldLine, Which};
@@ -120,6 +122,9 @@ pub enum Error {
     /// there was little, the database is in trouble and the data is not.
     #[error("PostgreSQL took too long")]
     TooSlow(#[source] sqlx::Error),
+    /// A stored source can't be unpacked.
+    #[error("a stored source is damaged: restore table sources from a backup")]
+    Source(#[source] std::io::Error),
     /// Anything else: the connection, a limit, a server shutting down. Worth trying again.
     #[error("talking to PostgreSQL")]
     Database(#[source] sqlx::Error),

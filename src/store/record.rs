@@ -12,10 +12,11 @@ use sqlx::{PgConnection, Row};
 use uuid::Uuid;
 
 use crate::event::Event;
-use crate::mail::{Attachment, Fingerprint, Mail};
+use crate::mail::{Fingerprint, Mail, Protection};
 use crate::message::{Extent, Uid};
 use crate::step;
 use crate::step::Step;
+use crate::store::attachments;
 use crate::store::column;
 use crate::store::column::{Headers, Person};
 use crate::store::ledger::{Mark, mark};
@@ -175,7 +176,7 @@ impl Store {
         write_tickets(&mut transaction, mailbox, &new).await?;
         write_messages(&mut transaction, mailbox, &new).await?;
         write_sources(&mut transaction, &new).await?;
-        write_attachments(&mut transaction, &new).await?;
+        attachments::write(&mut transaction, &new).await?;
         write_thread_keys(&mut transaction, mailbox, &new).await?;
         write_deliveries(&mut transaction, webhooks, &new).await?;
         mark(&mut transaction, folder, &marks(entries)).await?;
@@ -267,18 +268,19 @@ async fn write_messages(
         "INSERT INTO messages (id, mailbox_id, ticket_id, sequence, fingerprint, message_id, in_reply_to,
                                reference_ids, from_name, from_address, sender, reply_to, recipients_to,
                                recipients_cc, subject, date, received_at, text, html, headers, filing_rule,
-                               filing_evidence, size, defects, degraded)
+                               filing_evidence, size, defects, degraded, calendar, protection)
          SELECT id, $1, ticket_id, sequence, fingerprint, message_id, string_to_array(in_reply_to, E'\\n'),
                 string_to_array(reference_ids, E'\\n'), from_name, from_address, sender::jsonb,
                 reply_to::jsonb, recipients_to::jsonb, recipients_cc::jsonb, subject, date, received_at, text,
-                html, headers::jsonb, filing_rule, filing_evidence, size, string_to_array(defects, E'\\n'), degraded
+                html, headers::jsonb, filing_rule, filing_evidence, size, string_to_array(defects, E'\\n'), degraded,
+                calendar::jsonb, protection
          FROM unnest($2::uuid[], $3::uuid[], $4::integer[], $5::bytea[], $6::text[], $7::text[], $8::text[],
                      $9::text[], $10::text[], $11::text[], $12::text[], $13::text[], $14::text[], $15::text[],
                      $16::timestamptz[], $17::timestamptz[], $18::text[], $19::text[], $20::text[], $21::text[],
-                     $22::text[], $23::bigint[], $24::text[], $25::text[])
+                     $22::text[], $23::bigint[], $24::text[], $25::text[], $26::text[], $27::text[])
               AS x (id, ticket_id, sequence, fingerprint, message_id, in_reply_to, reference_ids, from_name,
                     from_address, sender, reply_to, recipients_to, recipients_cc, subject, date, received_at,
-                    text, html, headers, filing_rule, filing_evidence, size, defects, degraded)",
+                    text, html, headers, filing_rule, filing_evidence, size, defects, degraded, calendar, protection)",
     )
     .bind(mailbox)
     .bind(new.iter().map(|message| message.id).collect::<Vec<_>>())
@@ -305,6 +307,8 @@ async fn write_messages(
     .bind(mails().map(|mail| bigint(mail.size)).collect::<Vec<_>>())
     .bind(defects.map(|names| names.join(column::SEPARATOR)).collect::<Vec<_>>())
     .bind(column::texts_or_null(new.iter().map(|message| message.degraded)))
+    .bind(mails().map(|mail| mail.calendar.as_ref().map(column::json)).collect::<Vec<_>>())
+    .bind(mails().map(|mail| mail.protection.map(Protection::as_str)).collect::<Vec<_>>())
     .execute(connection)
     .await?;
     Ok(())
@@ -326,33 +330,6 @@ async fn write_sources(connection: &mut PgConnection, new: &[&NewMessage<'_>]) -
     .bind(new.iter().map(|message| extent(message.extent)).collect::<Vec<_>>())
     .bind(new.iter().map(|message| bigint(message.source.size)).collect::<Vec<_>>())
     .bind(new.iter().map(|message| message.source.bytes.as_slice()).collect::<Vec<_>>())
-    .execute(connection)
-    .await?;
-    Ok(())
-}
-
-async fn write_attachments(connection: &mut PgConnection, new: &[&NewMessage<'_>]) -> Result<(), Error> {
-    let all: Vec<(Uuid, &Attachment)> = new
-        .iter()
-        .flat_map(|message| message.mail.attachments.iter().map(|attachment| (message.id, attachment)))
-        .collect();
-    if all.is_empty() {
-        return Ok(());
-    }
-    let attachments = || all.iter().map(|(_, attachment)| *attachment);
-    sqlx::query(
-        "INSERT INTO attachments (message_id, part, filename, content_type, size, sha256, content_id, inline)
-         SELECT * FROM unnest($1::uuid[], $2::integer[], $3::text[], $4::text[], $5::bigint[], $6::bytea[],
-                              $7::text[], $8::boolean[])",
-    )
-    .bind(all.iter().map(|(message, _)| *message).collect::<Vec<_>>())
-    .bind(attachments().map(|a| i32::try_from(a.part).unwrap_or(i32::MAX)).collect::<Vec<_>>())
-    .bind(column::texts_or_null(attachments().map(|attachment| attachment.filename.as_deref())))
-    .bind(column::texts(attachments().map(|attachment| attachment.content_type.as_str())))
-    .bind(attachments().map(|attachment| bigint(attachment.size)).collect::<Vec<_>>())
-    .bind(attachments().map(|attachment| attachment.sha256.as_slice()).collect::<Vec<_>>())
-    .bind(column::texts_or_null(attachments().map(|attachment| attachment.content_id.as_deref())))
-    .bind(attachments().map(|attachment| attachment.inline).collect::<Vec<_>>())
     .execute(connection)
     .await?;
     Ok(())
@@ -435,6 +412,6 @@ fn marks(entries: &[Entry<'_>]) -> Vec<(Uid, Mark, Uuid)> {
         .collect()
 }
 
-fn bigint(number: u64) -> i64 {
+pub(super) fn bigint(number: u64) -> i64 {
     i64::try_from(number).unwrap_or(i64::MAX)
 }
