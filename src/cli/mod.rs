@@ -3,6 +3,7 @@
 //! Results go to standard output, everything else to standard error. Exit codes: 0 done, 1 failed, 2 wrong
 //! usage, 78 bad configuration (`EX_CONFIG` of sysexits.h, which tells systemd not to try again).
 
+mod attachments;
 mod check;
 mod config;
 mod deliveries;
@@ -63,6 +64,9 @@ enum Command {
     /// Look at tickets
     #[command(subcommand)]
     Tickets(tickets::Command),
+    /// Look at attachments, and take them out of the stored sources
+    #[command(subcommand, alias = "attachment")]
+    Attachments(attachments::Command),
     /// Look at messages that are kept in their mailbox on doubt, and have them tried again
     #[command(subcommand)]
     Held(held::Command),
@@ -123,6 +127,7 @@ async fn dispatch(command: Command, config: Config) -> anyhow::Result<Ending> {
         Command::Migrate => migrate::run(&config).await,
         Command::Config => config::run(&config),
         Command::Tickets(command) => tickets::run(&config, command).await,
+        Command::Attachments(command) => attachments::run(&config, command).await,
         Command::Held(command) => held::run(&config, command).await,
         Command::Deliveries(command) => deliveries::run(&config, command).await,
     }

@@ -7,6 +7,7 @@
     reason = "a failed setup step is a failed test"
 )]
 
+mod attachments;
 mod cuts;
 mod database;
 mod deliveries;
