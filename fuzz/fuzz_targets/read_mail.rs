@@ -11,8 +11,9 @@ use postroom::ticket::{self, Threads, Ticket};
 use serde_json::Value;
 use uuid::Uuid;
 
-/// A character of one byte becomes at most so many: of three bytes in UTF-8, and as an entity in HTML.
-const GROWTH: usize = 12;
+/// A character of one byte becomes at most so many: of three bytes in UTF-8, and as an entity in HTML; and a reference
+/// in compressed RTF stands for eight times its bytes.
+const GROWTH: usize = 12 * 8;
 
 /// What the smallest mail may grow to: marks, defects, ids.
 const BASE: usize = 4_096;
