@@ -21,6 +21,8 @@ const OWNED: &[(&str, &[&str])] = &[
     ("reqwest", &["webhook"]),
     ("mail_parser", &["mail"]),
     ("ammonia", &["mail"]),
+    ("chardetng", &["mail"]),
+    ("encoding_rs", &["mail"]),
     ("html5ever", &["mail"]),
     ("backoff", &["retry"]),
     ("axum", &["ops"]),

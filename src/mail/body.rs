@@ -5,6 +5,7 @@ use std::collections::{BTreeMap, BTreeSet, HashSet};
 
 use sha2::{Digest as _, Sha256};
 
+use crate::mail::charset::{Charset, Decoded};
 use crate::mail::part::{Disposition, Part};
 use crate::mail::{Defect, charset, fingerprint, html, limit};
 
@@ -34,7 +35,8 @@ pub(super) fn read(parts: &[Part<'_>], defects: &mut BTreeSet<Defect>) -> Body {
             let (text, digest) = decode(part, &mut budget, defects);
             body.parts.push(index);
             body.digests.push(digest);
-            texts.insert(index, Section { text, is_html: part.media_type == "text/html" });
+            let is_html = part.media_type == "text/html";
+            texts.insert(index, Section { text, is_html });
         }
     }
     for section in texts.values().filter(|section| section.is_html) {
@@ -156,7 +158,13 @@ fn decode<'a>(
     if !sound {
         defects.insert(Defect::BrokenEncoding);
     }
-    let (text, faithful) = charset::decode(bytes, part.charset.as_deref());
+    let label = part.charset.as_deref().filter(|label| Charset::of(label).is_some());
+    let is_silent = label.is_none() && part.media_type == "text/html";
+    let declared = is_silent.then(|| html::declared_charset(&bytes)).flatten();
+    let Decoded { text, faithful, guessed } = charset::decode(bytes, label.or(declared.as_deref()));
+    if guessed {
+        defects.insert(Defect::CharsetGuessed);
+    }
     // A text that was cut may end inside a character.
     if !faithful && content.len() == part.content.len() {
         defects.insert(Defect::BrokenCharset);

@@ -6,19 +6,32 @@ use std::borrow::Cow;
 
 use memchr::memmem;
 
+use crate::mail::charset::Charset;
+use crate::mail::transfer::Base64End;
 use crate::mail::{charset, transfer};
 
 /// The longest charset name that is one.
 const CHARSET_CHARS: usize = 45;
 
-/// How far [`length`] looks. RFC 2047 allows 75 characters.
+/// How far [`length`] looks, and how long a word without an end may be. RFC 2047 allows 75 characters.
 const WORD_CHARS: usize = 500;
 
 /// Decodes the encoded words of a line and drops the white space between two of them.
 ///
-/// More is read than RFC 2047 allows, because mail holds it: words of any length, words inside quotes and
-/// next to other text, spaces inside a word, and characters that start in one word and end in the next.
+/// More is read than RFC 2047 allows, because mail holds it: words of any length, words inside quotes and next to other
+/// text, spaces inside a word, a last word that was cut off, words encoded as words again, and characters, groups of
+/// base64 and shifts that start in one word and end in the next.
 pub(super) fn decode(line: &str) -> Cow<'_, str> {
+    match decode_once(line) {
+        // Once more and not for ever: a program encoded what another had.
+        Cow::Owned(text) if memmem::find(text.as_bytes(), b"=?").is_some() => {
+            decode_once(&text).into_owned().into()
+        }
+        text => text,
+    }
+}
+
+fn decode_once(line: &str) -> Cow<'_, str> {
     let mut words = Words::of(line);
     let Some(mut word) = words.next() else { return line.into() };
 
@@ -26,18 +39,33 @@ pub(super) fn decode(line: &str) -> Cow<'_, str> {
     text.push_str(word.before);
     loop {
         let mut next = words.next();
-        let (piece, faithful) = charset::decode(word.bytes.as_slice().into(), Some(word.charset));
-        if faithful {
+        if let Some(base64) = word.base64 {
+            let mut joined = Cow::from(base64);
+            let mut end = Base64End::default();
+            end.push(base64);
+            while let Some(rest) = next.take_if(|next| end.is_cut() && next.is_base64_after(word.charset)) {
+                let rest = rest.base64.unwrap_or_default();
+                joined.to_mut().push_str(rest);
+                end.push(rest);
+                next = words.next();
+            }
+            if let Cow::Owned(joined) = joined {
+                word.bytes = transfer::base64(joined.as_bytes()).unwrap_or_default();
+            }
+        }
+        if let Some(piece) = charset::decode_whole(&word.bytes, word.charset) {
             text.push_str(&piece);
         } else {
             // Some programs cut words inside a character. Joining all neighbours would be simpler, but in
             // ISO-2022-JP each word has shifts of its own.
-            let mut bytes = word.bytes;
             while let Some(neighbour) = next.take_if(|next| next.continues(word.charset)) {
-                bytes.extend_from_slice(&neighbour.bytes);
+                word.bytes.extend_from_slice(&neighbour.bytes);
                 next = words.next();
             }
-            text.push_str(&charset::decode(bytes.into(), Some(word.charset)).0);
+            let piece = charset::decode(word.bytes.into(), Some(word.charset)).text;
+            // Half a character says nothing.
+            let cut = if word.is_cut { piece.strip_suffix(char::REPLACEMENT_CHARACTER) } else { None };
+            text.push_str(cut.unwrap_or(&piece));
         }
         let Some(next) = next else {
             text.push_str(words.rest());
@@ -55,8 +83,8 @@ pub(super) fn length(text: &str) -> Option<usize> {
     // Here and not further on: asked at each sign of a line, it may not look through the line each time.
     let start = text.starts_with("=?").then_some(2)?;
     let text = text.get(..text.floor_char_boundary(WORD_CHARS))?;
-    let (.., end) = Words::of(text).word(start)?;
-    text.get(..end).filter(|word| !word.contains(char::is_whitespace)).map(str::len)
+    let (word, end) = Words::of(text).word(start)?;
+    text.get(..end).filter(|text| !word.is_cut && !text.contains(char::is_whitespace)).map(str::len)
 }
 
 struct Word<'a> {
@@ -64,6 +92,10 @@ struct Word<'a> {
     before: &'a str,
     charset: &'a str,
     bytes: Vec<u8>,
+    /// Its text, if that is base64.
+    base64: Option<&'a str>,
+    /// Whether its end is missing.
+    is_cut: bool,
 }
 
 impl Word<'_> {
@@ -72,7 +104,13 @@ impl Word<'_> {
     }
 
     fn continues(&self, charset: &str) -> bool {
-        self.follows_directly() && self.charset.eq_ignore_ascii_case(charset)
+        self.follows_directly()
+            && self.charset.eq_ignore_ascii_case(charset)
+            && charset::may_go_on(&self.bytes, charset)
+    }
+
+    fn is_base64_after(&self, charset: &str) -> bool {
+        self.follows_directly() && self.base64.is_some() && self.charset.eq_ignore_ascii_case(charset)
     }
 }
 
@@ -102,8 +140,8 @@ impl<'a> Words<'a> {
         self.end
     }
 
-    /// Reads the word whose `=?` ends at `start`: its charset, its bytes, and where it ends.
-    fn word(&mut self, start: usize) -> Option<(&'a str, Vec<u8>, usize)> {
+    /// Reads the word whose `=?` ends at `start`, and where it ends.
+    fn word(&mut self, start: usize) -> Option<(Word<'a>, usize)> {
         let after = self.line.get(start..)?;
         let charset_end = after.bytes().take(CHARSET_CHARS + 1).position(|byte| byte == b'?')?;
         let charset = after.get(..charset_end)?;
@@ -114,18 +152,36 @@ impl<'a> Words<'a> {
         if after.as_bytes().get(charset_end + 2) != Some(&b'?') {
             return None;
         }
-        let text_start = start + charset_end + 3;
-        let end = self.end_from(text_start)?;
-        let text = self.line.get(text_start..end)?;
         // RFC 2231 §5: a language may follow the charset.
         let charset = charset.split_once('*').map_or(charset, |(charset, _)| charset);
-        let bytes = match encoding {
-            b'q' | b'Q' => q(text, charset.eq_ignore_ascii_case("utf-8")),
-            b'b' | b'B' => transfer::base64(text.as_bytes())?,
+        let text_start = start + charset_end + 3;
+        let end = self.end_from(text_start);
+        let text = match end {
+            Some(end) => self.line.get(text_start..end)?,
+            None => cut_word(self.line.get(text_start..)?, charset)?,
+        };
+        let (bytes, base64) = match encoding {
+            b'q' | b'Q' => (q(text.trim(), charset.eq_ignore_ascii_case("utf-8")), None),
+            b'b' | b'B' => (transfer::base64(text.as_bytes())?, Some(text)),
             _ => return None,
         };
-        Some((charset, bytes, end + 2))
+        let before = self.line.get(self.at..start - 2)?;
+        let word = Word { before, charset, bytes, base64, is_cut: end.is_none() };
+        Some((word, end.map_or(self.line.len(), |end| end + 2)))
     }
+}
+
+/// What is left of a word whose end was cut off with the end of the line, as programs do that count characters.
+fn cut_word<'a>(rest: &'a str, charset: &str) -> Option<&'a str> {
+    let is_word = rest.len() <= WORD_CHARS
+        && !rest.contains(char::is_whitespace)
+        && !rest.contains("=?")
+        && Charset::of(charset).is_some();
+    let rest = rest.strip_suffix('?').unwrap_or(rest);
+    // Half an escape.
+    let escape = rest.len().saturating_sub(2);
+    let cut = rest.get(escape..).and_then(|end| end.find('=')).map_or(rest.len(), |at| escape + at);
+    rest.get(..cut).filter(|text| is_word && !text.is_empty())
 }
 
 impl<'a> Iterator for Words<'a> {
@@ -134,13 +190,12 @@ impl<'a> Iterator for Words<'a> {
     fn next(&mut self) -> Option<Word<'a>> {
         let mut from = self.at;
         loop {
-            let start = from + memmem::find(self.line.get(from..)?.as_bytes(), b"=?")?;
-            if let Some((charset, bytes, end)) = self.word(start + 2) {
-                let before = self.line.get(self.at..start)?;
+            let start = from + memmem::find(self.line.get(from..)?.as_bytes(), b"=?")? + 2;
+            if let Some((word, end)) = self.word(start) {
                 self.at = end;
-                return Some(Word { before, charset, bytes });
+                return Some(word);
             }
-            from = start + 2;
+            from = start;
         }
     }
 }
@@ -201,23 +256,72 @@ mod tests {
     }
 
     #[test]
+    fn a_shift_cut_in_two_words_is_whole_again() {
+        for words in [
+            "=?iso-2022-jp?b?GyRCJCI=?= =?iso-2022-jp?b?JCIbKEI=?=",
+            "=?iso-2022-jp?b?GyRCJA==?= =?iso-2022-jp?b?IiQiGyhC?=",
+            "=?ISO-2022-JP?Q?=1B$B=24?= =?iso-2022-jp?Q?=22=24?= =?iso-2022-jp?Q?=22=1B=28B?=",
+        ] {
+            assert_eq!(decode(words), "ああ", "{words}");
+        }
+        assert_eq!(decode("=?iso-2022-jp?b?GyRCJCI=?= =?iso-2022-jp?q?in_ASCII?="), "あin ASCII");
+    }
+
+    #[test]
+    fn a_group_of_base64_cut_in_two_words_is_whole_again() {
+        assert_eq!(decode("=?UTF-8?B?R3LDvM?= =?utf-8?B?Of?= =?utf-8?B?ZQ==?= =?utf-8?q?!?="), "Grüße!");
+        assert_eq!(decode("=?UTF-8?B?R3LDvA?= =?utf-8?B?w59l?="), "Grüße");
+    }
+
+    #[test]
+    fn a_last_word_that_was_cut_off_is_read() {
+        assert_eq!(decode("Re: =?UTF-8?B?R3LDvMOfZSBhdXMgS8"), "Re: Grüße aus K");
+        assert_eq!(decode("Re: =?UTF-8?Q?Gr=C3=BC=C3=9Fe_=C3"), "Re: Grüße ");
+        assert_eq!(decode("=?UTF-8?Q?Gr=C3=BC=C3=9Fe=C"), "Grüße");
+        assert_eq!(decode("=?UTF-8?Q?Gr=C3=BC?"), "Grü");
+    }
+
+    #[test]
+    fn words_encoded_again_are_decoded_again_once() {
+        assert_eq!(decode("=?utf-8?Q?=3D=3Futf-8=3FB=3FR3LDvMOfZQ=3D=3D=3F=3D?="), "Grüße");
+        let thrice = "=?utf-8?b?PT91dGYtOD9iP1BUOTFkR1l0T0Q5eFAyRS9QUT09Pz0=?=";
+        assert!(decode(thrice).starts_with("=?utf-8?"), "{}", decode(thrice));
+    }
+
+    #[test]
+    fn a_wrong_charset_is_seen_through() {
+        assert_eq!(decode("=?utf-8?Q?Gr=FC=DFe_aus_K=F6ln?="), "Grüße aus Köln");
+        assert_eq!(decode("=?iso-8859-1?Q?Gr=C3=BC=C3=9Fe?="), "Grüße");
+        assert_eq!(decode("=?unknown-8bit?Q?Gr=C3?= =?unknown-8bit?Q?=BC=C3=9Fe?="), "Grüße");
+    }
+
+    #[test]
     fn what_is_no_word_stays() {
-        for line in
-            ["", "plain", "=?", "=?utf-8?q?open", "=?utf-8?x?a?=", "=??q?a?=", "=?utf-8?b?!?=", "a=?b=?c?="]
-        {
+        for line in [
+            "",
+            "plain",
+            "=?",
+            "=?utf-8?q?",
+            "=?utf-8?x?a?=",
+            "=??q?a?=",
+            "=?utf-8?b?!?=",
+            "a=?b=?c?=",
+            "=?utf-8?q?a b",
+        ] {
             assert_eq!(decode(line), line);
         }
     }
 
     #[test]
     fn what_follows_a_broken_word_is_still_read() {
-        assert_eq!(decode("=?x =?utf-8?q?=C3=BC?= =?utf-8?q?open"), "=?x ü =?utf-8?q?open");
+        assert_eq!(decode("=?x =?utf-8?q?=C3=BC?= =?x-y?q?open"), "=?x ü =?x-y?q?open");
     }
 
     #[test]
     fn a_word_may_hold_spaces_and_question_marks() {
         assert_eq!(decode("=?utf-8?q?Really? Yes?="), "Really? Yes");
         assert_eq!(decode("=?utf-8?q?Really??="), "Really?");
+        assert_eq!(decode("=?utf-8?q?Really ?= yes"), "Really yes");
     }
 
     #[test]

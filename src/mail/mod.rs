@@ -137,6 +137,8 @@ pub enum Defect {
     BrokenEncoding,
     /// Bytes that are no text in the declared charset were replaced by U+FFFD.
     BrokenCharset,
+    /// The charset of a text is not declared, or can't be true; it was read in the one it looks like.
+    CharsetGuessed,
     /// Multiparts are nested deeper than they are taken apart; the rest is one attachment.
     TooDeep,
     /// More parts, header fields or addresses than are kept; the rest is in the source.
@@ -164,6 +166,7 @@ impl Defect {
             Self::BrokenStructure => "broken_structure",
             Self::BrokenEncoding => "broken_encoding",
             Self::BrokenCharset => "broken_charset",
+            Self::CharsetGuessed => "charset_guessed",
             Self::TooDeep => "too_deep",
             Self::TooMany => "too_many",
             Self::TooLong => "too_long",

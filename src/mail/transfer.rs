@@ -69,6 +69,35 @@ pub(super) fn base64(raw: &[u8]) -> Option<Vec<u8>> {
     decode_base64(raw, &mut |piece| bytes.extend_from_slice(piece)).then_some(bytes)
 }
 
+/// How base64 ends that comes in pieces.
+#[derive(Default)]
+pub(super) struct Base64End {
+    chars: usize,
+    last: u32,
+    is_padded: bool,
+}
+
+impl Base64End {
+    pub(super) fn push(&mut self, piece: &str) {
+        for byte in piece.bytes().filter(|byte| !byte.is_ascii_whitespace()) {
+            self.is_padded |= byte == b'=';
+            self.chars += 1;
+            self.last = bits(byte);
+        }
+    }
+
+    /// Whether it was cut inside a group: what ends without padding has bits left over, and they are zero.
+    pub(super) fn is_cut(&self) -> bool {
+        !self.is_padded
+            && match self.chars % 4 {
+                1 => true,
+                2 => self.last & 0b1111 != 0,
+                3 => self.last & 0b11 != 0,
+                _ => false,
+            }
+    }
+}
+
 /// The byte that two hexadecimal digits at the start of `bytes` stand for.
 pub(super) fn hex_pair(bytes: &[u8]) -> Option<u8> {
     let digit = |i: usize| bytes.get(i).and_then(|&byte| char::from(byte).to_digit(16));

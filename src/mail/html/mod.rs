@@ -8,7 +8,7 @@ use std::sync::LazyLock;
 
 use ammonia::{Builder, UrlRelative};
 use mail_parser::decoders::hex::decode_hex;
-use memchr::memmem;
+use memchr::{memchr, memmem};
 
 use crate::mail::limit;
 
@@ -60,6 +60,20 @@ static CLEANER: LazyLock<Builder<'static>> = LazyLock::new(|| {
 /// elsewhere. `None` if it is too complex for the parser behind this.
 pub(super) fn sanitise(html: &str) -> Option<String> {
     guard::is_tame(html).then(|| CLEANER.clean(html).to_string())
+}
+
+/// The charset that HTML says itself, in a `meta` element near its beginning as HTML §13.2.3.2 has it.
+pub(super) fn declared_charset(html: &[u8]) -> Option<String> {
+    let head = html.get(..html.len().min(limit::HTML_PRESCAN_BYTES))?.to_ascii_lowercase();
+    memmem::find_iter(&head, b"<meta").find_map(|at| {
+        let tag = head.get(at..)?;
+        let tag = tag.get(..memchr(b'>', tag)?)?;
+        let value = tag.get(memmem::find(tag, b"charset")? + b"charset".len()..)?.trim_ascii_start();
+        let value = value.strip_prefix(b"=")?.trim_ascii_start();
+        let value = value.strip_prefix(b"\"").or_else(|| value.strip_prefix(b"'")).unwrap_or(value);
+        let end = value.iter().position(|byte| b"\"'; \t\r\n/".contains(byte)).unwrap_or(value.len());
+        String::from_utf8(value.get(..end)?.to_vec()).ok().filter(|label| !label.is_empty())
+    })
 }
 
 /// Plain text as HTML.
@@ -159,6 +173,22 @@ mod tests {
             let again = sanitise(&clean).unwrap();
             assert!(!clean.contains("onerror=leak") || clean.contains("title=\""), "{clean}");
             assert_eq!(clean, again);
+        }
+    }
+
+    #[test]
+    fn a_charset_is_found_where_html_says_it() {
+        for html in [
+            "<meta charset=koi8-r>",
+            "<!doctype html><html><head><META http-equiv=\"Content-Type\" content=\"text/html; charset=KOI8-R\">",
+            "<meta name=x content=y><meta charset = 'koi8-r' />",
+        ] {
+            assert_eq!(declared_charset(html.as_bytes()).as_deref(), Some("koi8-r"), "{html}");
+        }
+        for html in
+            ["", "charset=koi8-r", "<meta charset=>", "<meta charset", "<p>&lt;meta charset=koi8-r&gt;"]
+        {
+            assert_eq!(declared_charset(html.as_bytes()), None, "{html}");
         }
     }
 
