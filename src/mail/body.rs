@@ -7,7 +7,7 @@ use sha2::{Digest as _, Sha256};
 
 use crate::mail::charset::{Charset, Decoded};
 use crate::mail::part::{Disposition, Part};
-use crate::mail::{Defect, charset, fingerprint, html, limit};
+use crate::mail::{Defect, charset, fingerprint, flowed, html, limit};
 
 /// What a person reads.
 #[derive(Default)]
@@ -36,6 +36,10 @@ pub(super) fn read(parts: &[Part<'_>], defects: &mut BTreeSet<Defect>) -> Body {
             body.parts.push(index);
             body.digests.push(digest);
             let is_html = part.media_type == "text/html";
+            let text = match part.flow {
+                Some(flow) if !is_html => flowed::join(&text, flow).into(),
+                _ => text,
+            };
             texts.insert(index, Section { text, is_html });
         }
     }

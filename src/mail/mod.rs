@@ -5,7 +5,7 @@
 //!
 //! ```text
 //! read ─► header ─► address, date, message_id            encoded_word, charset
-//!      ─► part ───► body ───► html                        transfer, charset
+//!      ─► part ───► body ───► html, flowed                transfer, charset
 //!              └──► attachment                            transfer
 //!      ─► fingerprint
 //! ```
@@ -21,6 +21,7 @@ mod date;
 mod degraded;
 mod encoded_word;
 mod fingerprint;
+mod flowed;
 mod header;
 mod html;
 mod limit;

@@ -12,6 +12,7 @@ use mail_parser::ContentType;
 use mail_parser::parsers::MessageStream;
 use memchr::{memchr, memmem};
 
+use crate::mail::flowed::Flow;
 use crate::mail::header::{Field, Header};
 use crate::mail::transfer::Encoding;
 use crate::mail::{Defect, encoded_word, limit, message_id};
@@ -28,6 +29,8 @@ pub(super) struct Part<'a> {
     pub(super) media_type: String,
     /// The charset parameter, as written.
     pub(super) charset: Option<String>,
+    /// How its lines are to be joined, if they are.
+    pub(super) flow: Option<Flow>,
     /// Its file name, decoded but as the mail gives it.
     pub(super) filename: Option<String>,
     /// What Content-Disposition says.
@@ -131,6 +134,7 @@ fn leaf<'a>(header: &Header<'a>, content: &'a [u8], default_type: &str) -> (Part
             Some(content_type) => media_type(content_type.as_ref()),
         },
         charset: attribute("charset"),
+        flow: Flow::of(attribute("format").as_deref(), attribute("delsp").as_deref()),
         filename,
         disposition: disposition.map(|disposition| match disposition.ctype() {
             "inline" => Disposition::Inline,
