@@ -235,7 +235,7 @@ fn decide<'a>(
         entries.push(Entry::New(Box::new(NewMessage {
             uid: letter.uid,
             id,
-            received_at: mail.received.or(mail.date).map_or(now, |date| date.to_utc()),
+            received_at: mail.came_at().map_or(now, |date| date.to_utc()),
             extent: letter.extent,
             mail,
             source: &letter.source,

@@ -85,6 +85,11 @@ pub struct Mail {
 }
 
 impl Mail {
+    /// When it came, as well as that is known: INTERNALDATE, or else the Date, unless that can't be true.
+    pub fn came_at(&self) -> Option<DateTime<FixedOffset>> {
+        self.received.or_else(|| self.date.filter(|date| !date::is_doubtful(*date, None)))
+    }
+
     /// A mail of which nothing is read.
     fn unread(received: Option<DateTime<FixedOffset>>, size: u64) -> Self {
         Self {
@@ -132,6 +137,8 @@ pub enum Defect {
     NoMessageId,
     /// No Date, or one that can't be read.
     NoDate,
+    /// The Date is later than the mail's receipt by more than a day, or before there was mail.
+    DoubtfulDate,
     /// A multipart has no parts, or no end: some of the mail may be missing.
     BrokenStructure,
     /// A transfer encoding is broken; the raw text stands in its place.
@@ -164,6 +171,7 @@ impl Defect {
             Self::NoFrom => "no_from",
             Self::NoMessageId => "no_message_id",
             Self::NoDate => "no_date",
+            Self::DoubtfulDate => "doubtful_date",
             Self::BrokenStructure => "broken_structure",
             Self::BrokenEncoding => "broken_encoding",
             Self::BrokenCharset => "broken_charset",

@@ -113,12 +113,13 @@ fn fields(message: &Message, header: &Header<'_>, mut defects: BTreeSet<Defect>)
         ..Mail::unread(message.listed.internal_date, message.source.len() as u64)
     };
     let mut defects = fields.defects;
-    for (missing, defect) in [
+    for (is_wrong, defect) in [
         (mail.from.as_ref().is_none_or(|from| from.address.is_empty()), Defect::NoFrom),
         (mail.message_id.is_none(), Defect::NoMessageId),
         (mail.date.is_none(), Defect::NoDate),
+        (mail.date.is_some_and(|date| date::is_doubtful(date, mail.received)), Defect::DoubtfulDate),
     ] {
-        if missing {
+        if is_wrong {
             defects.insert(defect);
         }
     }

@@ -339,6 +339,20 @@ fn the_time_of_receipt_tells_apart_only_what_nothing_else_does() {
 }
 
 #[test]
+fn a_mail_came_when_the_server_says_or_when_it_was_sent_if_that_can_be_true() {
+    let came_at = |date: &str, received: bool| {
+        let mut message = message(format!("Date: {date}\n\n"));
+        message.listed.internal_date = message.listed.internal_date.filter(|_| received);
+        read(&message).came_at().map(|date| date.to_rfc3339())
+    };
+
+    assert_eq!(came_at("1 Mar 2026 10:00:00 +0000", true).as_deref(), Some("2026-03-03T08:05:09+00:00"));
+    assert_eq!(came_at("1 Mar 2026 10:00:00 +0000", false).as_deref(), Some("2026-03-01T10:00:00+00:00"));
+    assert_eq!(came_at("1 Mar 2139 10:00:00 +0000", false), None);
+    assert_eq!(came_at("long ago", false), None);
+}
+
+#[test]
 fn nothing_of_a_mail_is_in_its_debug_form() {
     let mail = read(&message(PLAIN));
 
