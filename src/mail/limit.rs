@@ -62,6 +62,9 @@ pub(super) const HTML_BYTES: usize = 1024 * 1024;
 /// Bytes of HTML in which it may say its charset: twice of what browsers look at.
 pub(super) const HTML_PRESCAN_BYTES: usize = 2 * 1024;
 
+/// Largest image kept inside HTML, as it is written there: what signatures have, not photographs.
+pub(super) const HTML_IMAGE_BYTES: usize = 64 * 1024;
+
 /// How deep elements may nest. The HTML parser's work for one tag grows with the depth it stands at.
 pub(super) const HTML_DEPTH: usize = 512;
 
