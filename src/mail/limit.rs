@@ -16,7 +16,7 @@ pub(super) const FIELDS: usize = 1_000;
 pub(super) const VALUE_BYTES: usize = 64 * 1024;
 
 /// Longest Content-Type or Content-Disposition read. A file name of 255 characters, percent-encoded and cut
-/// into continuations, takes 3 KiB. Merging continuations is quadratic, so this limit is small.
+/// into continuations, takes 3 KiB.
 pub(super) const PARAMETER_BYTES: usize = 8 * 1024;
 
 /// Longest subject and display name kept, in characters: what one line of a header may hold (RFC 5322 §2.1.1).

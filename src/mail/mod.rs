@@ -26,6 +26,7 @@ mod header;
 mod html;
 mod limit;
 mod message_id;
+mod parameter;
 mod part;
 mod read;
 mod transfer;

@@ -5,17 +5,15 @@
 //! a message for every boundary that is missing, decodes every attachment into memory, and overflows the
 //! stack on a megabyte of messages in messages.
 
-use std::borrow::Cow;
 use std::collections::BTreeSet;
 
-use mail_parser::ContentType;
-use mail_parser::parsers::MessageStream;
 use memchr::{memchr, memmem};
 
 use crate::mail::flowed::Flow;
-use crate::mail::header::{Field, Header};
+use crate::mail::header::Header;
+use crate::mail::parameter::Parameters;
 use crate::mail::transfer::Encoding;
-use crate::mail::{Defect, encoded_word, limit, message_id};
+use crate::mail::{Defect, limit, message_id};
 
 /// What a part is by default (RFC 2045 §5.2).
 const PLAIN: &str = "text/plain";
@@ -120,14 +118,13 @@ impl<'a> Splitter<'a, '_> {
 
 /// Reads a part as a leaf; beside it, the boundary if it has one.
 fn leaf<'a>(header: &Header<'a>, content: &'a [u8], default_type: &str) -> (Part<'a>, Option<String>) {
-    let content_type = header.first("Content-Type").map(|field| parameters(&field));
-    let disposition = header.first("Content-Disposition").and_then(|field| parameters(&field));
+    let content_type = header.first("Content-Type").map(|field| Parameters::read(&field));
+    let disposition = header.first("Content-Disposition").and_then(|field| Parameters::read(&field));
     let filename = disposition
         .as_ref()
         .and_then(|disposition| disposition.attribute("filename"))
-        .or_else(|| content_type.as_ref()?.as_ref()?.attribute("name"))
-        .map(text);
-    let attribute = |name: &str| content_type.as_ref()?.as_ref()?.attribute(name).map(text);
+        .or_else(|| content_type.as_ref()?.as_ref()?.attribute("name"));
+    let attribute = |name: &str| content_type.as_ref()?.as_ref()?.attribute(name);
     let part = Part {
         media_type: match &content_type {
             None => default_type.to_owned(),
@@ -136,7 +133,7 @@ fn leaf<'a>(header: &Header<'a>, content: &'a [u8], default_type: &str) -> (Part
         charset: attribute("charset"),
         flow: Flow::of(attribute("format").as_deref(), attribute("delsp").as_deref()),
         filename,
-        disposition: disposition.map(|disposition| match disposition.ctype() {
+        disposition: disposition.map(|disposition| match disposition.kind() {
             "inline" => Disposition::Inline,
             _ => Disposition::Attachment,
         }),
@@ -151,39 +148,18 @@ fn leaf<'a>(header: &Header<'a>, content: &'a [u8], default_type: &str) -> (Part
     (part, boundary)
 }
 
-fn media_type(content_type: Option<&ContentType<'_>>) -> String {
+fn media_type(content_type: Option<&Parameters>) -> String {
     let Some(content_type) = content_type else { return PLAIN.to_owned() };
     let is_token = |text: &str| {
         // RFC 6838 §4.2.
         (1..=127).contains(&text.len())
             && text.bytes().all(|byte| byte.is_ascii_alphanumeric() || b"!#$&-^_.+".contains(&byte))
     };
-    match (content_type.ctype(), content_type.subtype()) {
-        ("text", None) => PLAIN.to_owned(),
+    match (content_type.kind(), content_type.subtype()) {
+        ("text" | "", None) => PLAIN.to_owned(),
         (main, Some(sub)) if is_token(main) && is_token(sub) => format!("{main}/{sub}"),
         _ => UNKNOWN.to_owned(),
     }
-}
-
-/// Stands between the two characters that open an encoded word while `mail-parser` reads parameters: it
-/// would decode it in time that grows with the square of its length. [`text`] decodes it afterwards.
-const OPENING: &str = "=?";
-const MASKED: &str = "=\u{1}?";
-
-/// Reads a field of a value with parameters, continued and percent-encoded ones included (RFC 2231).
-fn parameters(field: &Field<'_>) -> Option<ContentType<'static>> {
-    let mut line = field.text().into_owned();
-    limit::cut(&mut line, limit::PARAMETER_BYTES);
-    // The parser wants a whole line.
-    let line = line.replace(OPENING, MASKED) + "\n";
-    MessageStream::new(line.as_bytes()).parse_content_type().into_owned().into_content_type()
-}
-
-/// A parameter's value, encoded words decoded: not allowed there (RFC 2047 §5), and everywhere.
-fn text(value: &str) -> String {
-    let value =
-        if value.contains(MASKED) { value.replace(MASKED, OPENING).into() } else { Cow::Borrowed(value) };
-    encoded_word::decode(value.trim()).into_owned()
 }
 
 /// The sections of a multipart's content between its delimiters (RFC 2046 §5.1.1), and whether there was a
