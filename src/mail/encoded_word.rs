@@ -3,6 +3,7 @@
 //! Linear in the length of the text, whatever it holds.
 
 use std::borrow::Cow;
+use std::iter::Peekable;
 
 use memchr::memmem;
 
@@ -32,43 +33,29 @@ pub(super) fn decode(line: &str) -> Cow<'_, str> {
 }
 
 fn decode_once(line: &str) -> Cow<'_, str> {
-    let mut words = Words::of(line);
-    let Some(mut word) = words.next() else { return line.into() };
+    let mut words = Words::of(line).peekable();
+    let Some(mut word) = next_word(&mut words) else { return line.into() };
 
     let mut text = String::with_capacity(line.len());
     text.push_str(word.before);
     loop {
-        let mut next = words.next();
-        if let Some(base64) = word.base64 {
-            let mut joined = Cow::from(base64);
-            let mut end = Base64End::default();
-            end.push(base64);
-            while let Some(rest) = next.take_if(|next| end.is_cut() && next.is_base64_after(word.charset)) {
-                let rest = rest.base64.unwrap_or_default();
-                joined.to_mut().push_str(rest);
-                end.push(rest);
-                next = words.next();
-            }
-            if let Cow::Owned(joined) = joined {
-                word.bytes = transfer::base64(joined.as_bytes()).unwrap_or_default();
-            }
-        }
         if let Some(piece) = charset::decode_whole(&word.bytes, word.charset) {
             text.push_str(&piece);
         } else {
             // Some programs cut words inside a character. Joining all neighbours would be simpler, but in
             // ISO-2022-JP each word has shifts of its own.
-            while let Some(neighbour) = next.take_if(|next| next.continues(word.charset)) {
+            while words.peek().is_some_and(|next| next.continues(word.charset)) {
+                let Some(neighbour) = next_word(&mut words) else { break };
                 word.bytes.extend_from_slice(&neighbour.bytes);
-                next = words.next();
+                word = Word { bytes: word.bytes, ..neighbour };
             }
             let piece = charset::decode(word.bytes.into(), Some(word.charset)).text;
             // Half a character says nothing.
             let cut = if word.is_cut { piece.strip_suffix(char::REPLACEMENT_CHARACTER) } else { None };
             text.push_str(cut.unwrap_or(&piece));
         }
-        let Some(next) = next else {
-            text.push_str(words.rest());
+        let Some(next) = next_word(&mut words) else {
+            text.push_str(word.behind);
             return text.into();
         };
         if !next.follows_directly() {
@@ -76,6 +63,26 @@ fn decode_once(line: &str) -> Cow<'_, str> {
         }
         word = next;
     }
+}
+
+/// The next word, together with those that go on in the middle of its last group of base64.
+fn next_word<'a>(words: &mut Peekable<Words<'a>>) -> Option<Word<'a>> {
+    let mut word = words.next()?;
+    let Some(base64) = word.base64 else { return Some(word) };
+    let mut joined = Cow::from(base64);
+    let mut end = Base64End::default();
+    end.push(base64);
+    while end.is_cut() {
+        let Some(next) = words.next_if(|next| next.is_base64_after(word.charset)) else { break };
+        let rest = next.base64.unwrap_or_default();
+        joined.to_mut().push_str(rest);
+        end.push(rest);
+        word = Word { before: word.before, ..next };
+    }
+    if let Cow::Owned(joined) = joined {
+        word.bytes = transfer::base64(joined.as_bytes()).unwrap_or_default();
+    }
+    Some(word)
 }
 
 /// The length of the encoded word that `text` starts with, if it starts with one.
@@ -90,6 +97,8 @@ pub(super) fn length(text: &str) -> Option<usize> {
 struct Word<'a> {
     /// The text between the word before and this one.
     before: &'a str,
+    /// The rest of the line.
+    behind: &'a str,
     charset: &'a str,
     bytes: Vec<u8>,
     /// Its text, if that is base64.
@@ -128,10 +137,6 @@ impl<'a> Words<'a> {
         Self { line, at: 0, end: Some(0) }
     }
 
-    fn rest(&self) -> &'a str {
-        self.line.get(self.at..).unwrap_or_default()
-    }
-
     /// Where the first `?=` at or behind `from` is.
     fn end_from(&mut self, from: usize) -> Option<usize> {
         if self.end? < from || self.end == Some(0) {
@@ -166,8 +171,10 @@ impl<'a> Words<'a> {
             _ => return None,
         };
         let before = self.line.get(self.at..start - 2)?;
-        let word = Word { before, charset, bytes, base64, is_cut: end.is_none() };
-        Some((word, end.map_or(self.line.len(), |end| end + 2)))
+        let is_cut = end.is_none();
+        let end = end.map_or(self.line.len(), |end| end + 2);
+        let behind = self.line.get(end..)?;
+        Some((Word { before, behind, charset, bytes, base64, is_cut }, end))
     }
 }
 
@@ -271,6 +278,7 @@ mod tests {
     fn a_group_of_base64_cut_in_two_words_is_whole_again() {
         assert_eq!(decode("=?UTF-8?B?R3LDvM?= =?utf-8?B?Of?= =?utf-8?B?ZQ==?= =?utf-8?q?!?="), "Grüße!");
         assert_eq!(decode("=?UTF-8?B?R3LDvA?= =?utf-8?B?w59l?="), "Grüße");
+        assert_eq!(decode("=?UTF-8?B?R3LD?= =?utf-8?B?v?= =?utf-8?B?MOf?= =?utf-8?B?ZQ==?= x"), "Grüße x");
     }
 
     #[test]

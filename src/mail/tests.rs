@@ -153,7 +153,16 @@ fn a_hundred_thousand_fields_are_a_thousand() {
 
 #[test]
 fn an_endless_subject_is_cut() {
-    for piece in ["x", "=?ab?q?x", "=?utf-8?b?YQ==?= ", "=?utf-8?q?=C3?= "] {
+    for piece in [
+        "x",
+        "=?ab?q?x",
+        "=?utf-8?b?YQ==?= ",
+        "=?utf-8?b?YQ?= ",
+        "=?utf-8?b?Y?= ",
+        "=?utf-8?q?=C3?= ",
+        "=?utf-8?q?=3D=3Futf-8=3Fq=3Fx=3F=3D?= ",
+        "=?iso-2022-jp?b?GyRCJA?= ",
+    ] {
         let source = format!("Subject: {}\n\nthe text\n", piece.repeat(400_000 / piece.len()));
 
         let mail = read_hostile(source);
@@ -197,6 +206,43 @@ fn a_single_long_line_is_cut() {
 
     assert_eq!(mail.text.len(), limit::TEXT_BYTES);
     assert!(mail.defects.contains(&Defect::TooLong));
+}
+
+#[test]
+fn charsets_that_never_come_to_rest_cost_no_more_than_their_length() {
+    for (label, piece) in [
+        ("iso-2022-jp", &b"\x1b$B$"[..]),
+        ("iso-2022-jp", b"\x1b(I\x0ex"),
+        ("us-ascii", b"\x1b$)C\x1b"),
+        ("hz-gb-2312", b"~{~"),
+        ("utf-7", b"+AAA"),
+        ("utf-7", b"+ "),
+        ("utf-16", b"\xd8\n"),
+        ("utf-32", b"\xff"),
+        ("cp437", b"\xff"),
+        ("utf-8", b"\xff\n\xc3\xbc\xff\n\xc3\xbc\n"),
+        ("iso-8859-2", b"\x80 \xc3"),
+        ("shift_jis", b"\xfd\xc3"),
+        ("x-unknown", b"\xfc"),
+        ("x-unknown", b"plain plain \xfc\n"),
+    ] {
+        let head = format!("Content-Type: text/plain; charset={label}; format=flowed\n\n");
+
+        let mail = read_hostile([head.as_bytes(), &piece.repeat(2_000_000 / piece.len())].concat());
+
+        assert!(!mail.text.is_empty(), "{label}");
+    }
+}
+
+#[test]
+fn lines_that_never_end_flow_no_longer_than_they_are() {
+    for piece in ["x \n", "> \n", ">", "> > x \n", " "] {
+        let body = piece.repeat(2_000_000 / piece.len());
+
+        let mail = read_hostile(format!("Content-Type: text/plain; format=flowed\n\n{body}"));
+
+        assert!(mail.text.len() <= 2 * body.len(), "{piece}");
+    }
 }
 
 #[test]
