@@ -115,7 +115,7 @@ impl Reader<'_> {
                 }
                 '<' => {
                     let bracketed = self.bracketed();
-                    mailbox.set_bracketed(bracketed);
+                    mailbox.set_bracketed(&bracketed);
                 }
                 '"' => {
                     let text = self.quoted();
@@ -203,7 +203,11 @@ impl Reader<'_> {
 impl Mailbox {
     /// Takes what stands in angle brackets. Where there are more of them, those without an address, and those before
     /// the last, are part of the name.
-    fn set_bracketed(&mut self, text: String) {
+    fn set_bracketed(&mut self, text: &str) {
+        // A bracket too many.
+        let (before, text) = text.rsplit_once('<').unwrap_or(("", text));
+        self.phrase.push_word(before);
+        let text = self.take_comments(text);
         let (name, address) = match self.bracketed.take() {
             None => (None, text),
             Some(before) if before.contains('@') && !text.contains('@') => (Some(text), before),
@@ -215,27 +219,42 @@ impl Mailbox {
         self.bracketed = Some(address);
     }
 
-    /// The address, if there is anything in it.
-    fn finish(mut self, is_before_comma: bool) -> Option<Found> {
-        let is_bracketed = self.bracketed.is_some();
-        if let Some((address, comment)) = self.bracketed.as_deref().and_then(|text| text.split_once('(')) {
-            self.comment = comment.trim_end_matches(')').to_owned();
-            self.bracketed = Some(address.to_owned());
+    /// Takes the comments out of what stands in brackets.
+    fn take_comments(&mut self, text: &str) -> String {
+        let mut pieces = text.split('(');
+        let mut rest = pieces.next().unwrap_or_default().to_owned();
+        for piece in pieces {
+            let (comment, after) = piece.split_once(')').unwrap_or((piece, ""));
+            // What was said of the person comes before what is said of the address.
+            if self.comment.is_empty() {
+                comment.clone_into(&mut self.comment);
+            }
+            rest.push_str(after);
         }
+        rest
+    }
+
+    /// The address, if there is anything in it.
+    fn finish(self, is_before_comma: bool) -> Option<Found> {
+        let is_bracketed = self.bracketed.is_some();
         let comment = tidy(&encoded_word::decode(&self.comment));
-        let has_quotes = self.phrase.has_quotes;
         let (name, address) = match (self.bracketed, self.quoted) {
             (Some(bracketed), _) => self.phrase.finish_beside(&bracketed),
             (None, Some(quoted)) => (self.phrase.finish(), quoted),
             (None, None) => self.phrase.finish_bare(),
         };
         let address = without_scheme(&address).to_owned();
-        let name = unquoted(&name, has_quotes);
+        let name = unquoted(&name);
         let is_repeated = name.trim_matches(['<', '>']).eq_ignore_ascii_case(&address);
         // Without an address, what ends in a colon is the name of a group that nobody is in.
         let is_group = address.is_empty() && name.ends_with(':');
         let name = if is_repeated || is_group { "" } else { name };
+        // And so is a group that a program took for an address.
+        let is_group_in_brackets =
+            address.contains(':') && address.contains(';') && !address.starts_with('"');
+        let address = if is_group_in_brackets { String::new() } else { address };
         let mut name = match (name, comment.as_str()) {
+            ("", _) if address.is_empty() => String::new(),
             ("", comment) => comment.to_owned(),
             (name, comment) if comment.is_empty() || !is_bracketed => name.to_owned(),
             (name, comment) => format!("{name} ({comment})"),
@@ -255,8 +274,6 @@ struct Phrase {
     text: String,
     /// Text that may hold encoded words: decoded when a quoted string or the end follows.
     encoded: String,
-    /// Whether there was a quoted string, so that quotation marks that are left are the name's own.
-    has_quotes: bool,
 }
 
 impl Phrase {
@@ -270,7 +287,6 @@ impl Phrase {
 
     fn push_quoted(&mut self, text: &str) {
         self.decode();
-        self.has_quotes = true;
         self.text.push_str(&encoded_word::decode(text));
     }
 
@@ -328,10 +344,10 @@ fn without_space(address: &str) -> String {
     quoted.chars().chain(rest.chars().filter(|char| !char.is_whitespace())).collect()
 }
 
-/// A name without the quotation marks that a program left around it: `'Ada Example'`, or encoded ones.
-fn unquoted(name: &str, has_quotes: bool) -> &str {
+/// A name without quotation marks around it that a program took for its own: `'Ada Example'`, `"\"Ada Example\""`.
+fn unquoted(name: &str) -> &str {
     let inside = |mark: char| name.strip_prefix(mark)?.strip_suffix(mark);
-    let inside = inside('\'').or_else(|| inside('"').filter(|_| !has_quotes));
+    let inside = inside('\'').or_else(|| inside('"').filter(|name| !name.contains('"')));
     inside.map(str::trim).filter(|name| !name.is_empty()).unwrap_or(name)
 }
 
@@ -457,6 +473,11 @@ mod tests {
         assert_eq!(one("(x) a@example.com (Ada \\) E)"), pair("Ada ) E", "a@example.com"));
         assert_eq!(one("<a@example.com (Ada)>"), pair("Ada", "a@example.com"));
         assert_eq!(one("a (or b) @ (at) example.com"), pair("at", "a@example.com"));
+        assert_eq!(
+            one("Pete(A wonderful \\) chap) <pete(his account)@silly.test(his host)>"),
+            pair("Pete (A wonderful ) chap)", "pete@silly.test")
+        );
+        assert_eq!(read("Undisclosed recipients  :(nobody(that I know))  ;"), []);
     }
 
     #[test]
@@ -471,6 +492,7 @@ mod tests {
         assert_eq!(one("Re: your order <a@example.com>"), pair("Re: your order", "a@example.com"));
         assert_eq!(one("Team: Ada <a@example.com>;"), pair("Ada", "a@example.com"));
         assert_eq!(read("undisclosed-recipients:"), []);
+        assert_eq!(read("<Undisclosed-Recipient:;>, <undisclosed-recipients:@example.com;>"), []);
         assert_eq!(one("To: a@example.com"), pair("", "a@example.com"));
     }
 
@@ -478,6 +500,7 @@ mod tests {
     fn quotation_marks_that_were_left_go() {
         assert_eq!(one("'Ada Example' <a@example.com>"), pair("Ada Example", "a@example.com"));
         assert_eq!(one("\"'a@example.com'\" <a@example.com>"), pair("", "a@example.com"));
+        assert_eq!(one("\"\\\"Ada Example\\\"\" <a@example.com>"), pair("Ada Example", "a@example.com"));
         assert_eq!(one("=?utf-8?q?=22Jo=C3=ABl=22?= <j@example.com>"), pair("Joël", "j@example.com"));
         assert_eq!(one("Carol O'Hara' <c@example.com>"), pair("Carol O'Hara'", "c@example.com"));
     }
@@ -486,6 +509,7 @@ mod tests {
     fn what_programs_get_wrong_is_still_read() {
         assert_eq!(one("Ada Example a@example.com"), pair("Ada Example", "a@example.com"));
         assert_eq!(one("Ada <a@example.com"), pair("Ada", "a@example.com"));
+        assert_eq!(one("<Ada <a@example.com>"), pair("Ada", "a@example.com"));
         assert_eq!(one("\"Ada <a@example.com>"), pair("Ada", "a@example.com"));
         assert_eq!(one("<@relay.example.com:a@example.com>"), pair("", "a@example.com"));
         assert_eq!(one("mailto:a@example.com"), pair("", "a@example.com"));
@@ -524,7 +548,7 @@ mod tests {
             let field: Vec<String> =
                 people.iter().map(|(name, address)| format!("\"{}\" <{address}>", quoted(name))).collect();
             let expected: Vec<(String, String)> =
-                people.into_iter().map(|(name, address)| (tidy(&name), address)).collect();
+                people.into_iter().map(|(name, address)| (unquoted(&tidy(&name)).to_owned(), address)).collect();
 
             prop_assert_eq!(read(&field.join(", ")), expected);
         }

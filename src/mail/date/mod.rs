@@ -180,7 +180,7 @@ fn day(tokens: &[Token<'_>], after: &[Token<'_>]) -> Option<NaiveDate> {
 }
 
 fn is_year(digits: &str) -> bool {
-    digits.len() > 2 || digits.parse::<u32>().is_ok_and(|number| number > 31)
+    digits.len() > 3 || digits.parse::<u32>().is_ok_and(|number| number > 31)
 }
 
 /// A date without the name of a month.
@@ -198,12 +198,12 @@ fn in_numbers(tokens: &[Token<'_>], first: &str, second: &str, third: Option<&st
 
 fn date(year: &str, month: u32, day: u32) -> Option<NaiveDate> {
     let number: i32 = year.parse().ok()?;
-    let year = match year.len() {
+    let year = match (year.len(), number) {
         // RFC 5322 §4.3.
-        1 | 2 if number < 50 => number + 2000,
-        1..=3 => number + 1900,
+        (..=4, 0..50) => number + 2000,
+        (..=4, 50..1000) => number + 1900,
         // A century that was put before the years since 1900.
-        5 if year.starts_with("19") => number - 19_000 + 1900,
+        (5, 19_000..20_000) => number - 19_000 + 1900,
         _ => number,
     };
     NaiveDate::from_ymd_opt(year, month, day).filter(|date| YEARS.contains(&date.year()))
