@@ -162,10 +162,11 @@ fn decode<'a>(
     if !sound {
         defects.insert(Defect::BrokenEncoding);
     }
-    let label = part.charset.as_deref().filter(|label| Charset::of(label).is_some());
-    let is_silent = label.is_none() && part.media_type == "text/html";
+    let named = part.charset.as_deref().and_then(Charset::of);
+    let is_silent = named.is_none() && part.media_type == "text/html";
     let declared = is_silent.then(|| html::declared_charset(&bytes)).flatten();
-    let Decoded { text, faithful, guessed } = charset::decode(bytes, label.or(declared.as_deref()));
+    let charset = named.or_else(|| Charset::of(declared.as_deref()?));
+    let Decoded { text, faithful, guessed } = charset::decode_as(bytes, charset);
     if guessed {
         defects.insert(Defect::CharsetGuessed);
     }

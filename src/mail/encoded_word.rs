@@ -23,6 +23,9 @@ const WORD_CHARS: usize = 500;
 /// text, spaces inside a word, a last word that was cut off, words encoded as words again, and characters, groups of
 /// base64 and shifts that start in one word and end in the next.
 pub(super) fn decode(line: &str) -> Cow<'_, str> {
+    if memmem::find(line.as_bytes(), b"=?").is_none() {
+        return line.into();
+    }
     match decode_once(line) {
         // Once more and not for ever: a program encoded what another had.
         Cow::Owned(text) if memmem::find(text.as_bytes(), b"=?").is_some() => {

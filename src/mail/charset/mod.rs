@@ -70,8 +70,8 @@ pub(super) fn decode_raw(bytes: Cow<'_, [u8]>, charset: Option<Charset>) -> Cow<
     }
 }
 
-/// See [`decode`].
-fn decode_as(bytes: Cow<'_, [u8]>, charset: Option<Charset>) -> Decoded<'_> {
+/// The same for a charset that is known, or said not to be.
+pub(super) fn decode_as(bytes: Cow<'_, [u8]>, charset: Option<Charset>) -> Decoded<'_> {
     match charset {
         // Seven bits that say themselves what they are, whatever else is said.
         None | Some(Charset::Web(_) | Charset::Table(_)) if iso2022::is_likely(&bytes) => {
