@@ -11,6 +11,28 @@ const VOID: [&str; 14] = [
     "wbr",
 ];
 
+/// Whether nobody sees the content of an element of that name.
+pub(super) fn is_never_shown(name: &str) -> bool {
+    matches!(
+        name,
+        "audio"
+            | "iframe"
+            | "noembed"
+            | "noframes"
+            | "object"
+            | "script"
+            | "select"
+            | "style"
+            | "svg"
+            | "template"
+            | "textarea"
+            | "title"
+            | "video"
+            | "xml"
+            | "xmp"
+    )
+}
+
 /// A hidden element that is open.
 pub(super) struct Hidden {
     name: LocalName,

@@ -3,7 +3,10 @@
 //! Works on the stream of tags, without a tree: linear in the input however it is nested, and the output is
 //! bounded. (Through a tree and a page layout, as libraries do it, this takes thirty times as long.)
 
+mod filler;
 mod hidden;
+mod image;
+mod link;
 
 use std::cell::RefCell;
 
@@ -21,13 +24,6 @@ use crate::mail::limit;
 
 /// How many levels of quotes and lists are marked: what is deeper looks like the deepest.
 const LEVELS: usize = 10;
-
-/// The longest link written out. Longer ones are for machines.
-const LINK_BYTES: usize = 500;
-
-/// Characters without width that fill up what mail programs show of a mail in their lists, and that divide words.
-const FILLERS: [char; 8] =
-    ['\u{ad}', '\u{34f}', '\u{200b}', '\u{200e}', '\u{200f}', '\u{2060}', '\u{feff}', '\u{180e}'];
 
 /// Renders HTML as text, up to a little more than [`limit::TEXT_BYTES`].
 pub(in crate::mail) fn to_text(html: &str) -> String {
@@ -166,15 +162,13 @@ impl Renderer {
                 self.block(2);
             }
             "img" => {
-                let is_pixel = ["width", "height"].iter().all(|side| attribute(side).is_some_and(is_tiny));
-                if let Some(alt) = attribute("alt").map(str::trim).filter(|alt| !alt.is_empty() && !is_pixel)
-                {
-                    self.word(&if is_pictograph(alt) { alt.to_owned() } else { format!("[{alt}]") });
+                if let Some(text) = image::text(attribute) {
+                    self.word(&text);
                 }
             }
             "a" => {
                 self.end_link();
-                self.link = attribute("href").and_then(shown_link).map(|url| (url, self.out.len()));
+                self.link = attribute("href").and_then(link::shown).map(|url| (url, self.out.len()));
             }
             // Outlook makes every line a paragraph, and an empty line one more.
             "p" if attribute("class").is_some_and(|class| class.starts_with("Mso")) => self.block(1),
@@ -207,7 +201,7 @@ impl Renderer {
                 self.block(2);
                 self.preformatted += 1;
             }
-            _ if is_hidden_element(name) => self.hidden = Hidden::element(tag, false),
+            _ if hidden::is_never_shown(name) => self.hidden = Hidden::element(tag, false),
             _ => self.block(breaks_around(name)),
         }
     }
@@ -302,7 +296,7 @@ impl Renderer {
 
     /// Writes a word, and before it the breaks, marks and spaces that were wanted.
     fn word(&mut self, word: &str) {
-        if self.out.len() > limit::TEXT_BYTES || is_filling(word) {
+        if self.out.len() > limit::TEXT_BYTES || filler::is_all(word) {
             return;
         }
         self.row.is_high |= self.row.is_begun && self.breaks > 0;
@@ -330,7 +324,7 @@ impl Renderer {
         self.breaks = 0;
         self.space = None;
         self.quotes_before = self.quotes;
-        for char in word.chars().filter(|char| !FILLERS.contains(char)) {
+        for char in word.chars().filter(|char| !filler::is_one(*char)) {
             self.out.push(if char == '\u{a0}' { ' ' } else { char });
         }
     }
@@ -367,7 +361,7 @@ impl Renderer {
     fn end_link(&mut self) {
         let Some((url, start)) = self.link.take() else { return };
         let text = self.out.get(start..).unwrap_or_default().trim();
-        if !text.is_empty() && bare(text) != bare(&url) {
+        if !text.is_empty() && !link::says_the_same(text, &url) {
             self.out.push_str(" <");
             self.out.push_str(&url);
             self.out.push('>');
@@ -382,67 +376,6 @@ impl Renderer {
         }
         self.out
     }
-}
-
-/// The link as it is written out, if a person could use it.
-fn shown_link(url: &str) -> Option<String> {
-    let url = url.trim();
-    let is_usable = ["https://", "http://", "mailto:", "tel:"]
-        .iter()
-        .any(|scheme| url.get(..scheme.len()).is_some_and(|start| start.eq_ignore_ascii_case(scheme)));
-    (is_usable && url.len() <= LINK_BYTES && !url.contains(char::is_whitespace)).then(|| url.to_owned())
-}
-
-/// What a link and its text have in common if they say the same.
-fn bare(url: &str) -> String {
-    let url = url.to_ascii_lowercase();
-    if let Some(number) = url.strip_prefix("tel:").or_else(|| Some(&*url).filter(|url| url.starts_with('+')))
-    {
-        return number.chars().filter(char::is_ascii_digit).collect();
-    }
-    let rest = ["https://", "http://"].iter().find_map(|scheme| url.strip_prefix(scheme));
-    let rest = rest.unwrap_or_else(|| {
-        url.strip_prefix("mailto:").map_or(&*url, |to| to.split_once('?').map_or(to, |(address, _)| address))
-    });
-    rest.trim_end_matches('/').to_owned()
-}
-
-/// Whether a word is there to take up room and not to be read.
-fn is_filling(word: &str) -> bool {
-    !word.is_empty()
-        && word.chars().all(|char| FILLERS.contains(&char) || matches!(char, '\u{200c}' | '\u{200d}'))
-}
-
-/// Whether an image's width or height is that of one that nobody sees.
-fn is_tiny(length: &str) -> bool {
-    matches!(length.trim().trim_end_matches("px"), "0" | "1")
-}
-
-/// Whether a text that stands for an image is a picture itself.
-fn is_pictograph(alt: &str) -> bool {
-    alt.chars().all(|char| !char.is_alphanumeric() && !char.is_ascii() && !char.is_whitespace())
-}
-
-/// Elements whose content nobody sees.
-fn is_hidden_element(name: &str) -> bool {
-    matches!(
-        name,
-        "audio"
-            | "iframe"
-            | "noembed"
-            | "noframes"
-            | "object"
-            | "script"
-            | "select"
-            | "style"
-            | "svg"
-            | "template"
-            | "textarea"
-            | "title"
-            | "video"
-            | "xml"
-            | "xmp"
-    )
 }
 
 /// The line breaks that an element stands between.
