@@ -11,26 +11,14 @@ const VOID: [&str; 14] = [
     "wbr",
 ];
 
-/// Whether nobody sees the content of an element of that name.
-pub(super) fn is_never_shown(name: &str) -> bool {
-    matches!(
-        name,
-        "audio"
-            | "iframe"
-            | "noembed"
-            | "noframes"
-            | "object"
-            | "script"
-            | "select"
-            | "style"
-            | "svg"
-            | "template"
-            | "textarea"
-            | "title"
-            | "video"
-            | "xml"
-            | "xmp"
-    )
+/// Whether an element of that name holds nothing but text that nobody sees, whatever that looks like.
+pub(super) fn holds_text(name: &str) -> bool {
+    matches!(name, "iframe" | "noembed" | "noframes" | "script" | "style" | "textarea" | "title" | "xmp")
+}
+
+/// Whether an element of that name holds others, and nobody sees them.
+pub(super) fn holds_unseen(name: &str) -> bool {
+    matches!(name, "audio" | "object" | "select" | "svg" | "template" | "video" | "xml")
 }
 
 /// A hidden element that is open.
@@ -40,19 +28,17 @@ pub(super) struct Hidden {
     depth: usize,
     /// The other elements that are open in it.
     open: HashMap<LocalName, usize>,
-    /// Whether a style hides it, and not what it is.
-    pub(super) by_style: bool,
 }
 
 impl Hidden {
     /// The element of this tag, if it can have content.
-    pub(super) fn element(tag: &Tag, by_style: bool) -> Option<Self> {
-        (!is_void(&tag.name)).then(|| Self {
-            name: tag.name.clone(),
-            depth: 1,
-            open: HashMap::new(),
-            by_style,
-        })
+    pub(super) fn element(tag: &Tag) -> Option<Self> {
+        (!is_void(&tag.name)).then(|| Self { name: tag.name.clone(), depth: 1, open: HashMap::new() })
+    }
+
+    /// Whether what is hidden could be shown.
+    pub(super) fn is_seeable(&self) -> bool {
+        !holds_text(&self.name)
     }
 
     /// Follows a start tag; whether it ends the element, and is shown.

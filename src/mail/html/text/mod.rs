@@ -32,7 +32,7 @@ pub(in crate::mail) fn to_text(html: &str) -> String {
     }
     let renderer = render(html, true);
     // Where a hidden element has no end, or is all there is, a person may still have something to say.
-    let is_unsound = renderer.hidden.as_ref().is_some_and(|hidden| hidden.by_style);
+    let is_unsound = renderer.hidden.as_ref().is_some_and(Hidden::is_seeable);
     if is_unsound || (renderer.has_hidden && renderer.out.is_empty()) {
         return render(html, false).finish();
     }
@@ -109,7 +109,7 @@ struct Renderer {
     spaced: Option<(LocalName, usize)>,
     /// The row of a table that is open.
     row: Row,
-    /// Whether styles hide anything.
+    /// Whether anything is hidden but what can't be shown.
     hides: bool,
     /// The element whose content is not shown, if we are in one.
     hidden: Option<Hidden>,
@@ -142,7 +142,7 @@ impl Renderer {
         let attribute = |name: &str| tag.attrs.iter().find(|a| &*a.name.local == name).map(|a| &*a.value);
         let style = attribute("style").unwrap_or_default();
         if self.hides && (attribute("hidden").is_some() || style::hides(style)) {
-            self.hidden = Hidden::element(tag, true);
+            self.hidden = Hidden::element(tag);
             self.has_hidden = true;
             return;
         }
@@ -201,7 +201,9 @@ impl Renderer {
                 self.block(2);
                 self.preformatted += 1;
             }
-            _ if hidden::is_never_shown(name) => self.hidden = Hidden::element(tag, false),
+            _ if hidden::holds_text(name) || self.hides && hidden::holds_unseen(name) => {
+                self.hidden = Hidden::element(tag);
+            }
             _ => self.block(breaks_around(name)),
         }
     }

@@ -119,6 +119,8 @@ fn what_a_style_hides_is_left_out() {
 fn what_would_hide_all_hides_nothing() {
     assert_eq!(to_text("<div style='display:none'><p>a</p>b"), "a\nb\n");
     assert_eq!(to_text("<p style='display:none'>a</p>"), "a\n");
+    assert_eq!(to_text("a<svg><path>b"), "ab\n");
+    assert_eq!(to_text("a<object><p>b"), "a\n\nb\n");
 }
 
 #[test]
