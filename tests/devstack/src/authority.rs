@@ -12,6 +12,7 @@ use openssl::x509::extension::{
     BasicConstraints, ExtendedKeyUsage, KeyUsage, SubjectAlternativeName, SubjectKeyIdentifier,
 };
 use openssl::x509::{X509, X509Builder, X509NameBuilder};
+use tokio_native_tls::TlsAcceptor;
 
 const NAME: &str = "Postroom devstack";
 const DAYS: u32 = 30;
@@ -26,7 +27,7 @@ pub struct Authority {
 
 /// A server's certificate and key, in PEM.
 #[derive(Debug)]
-pub(crate) struct Identity {
+pub(crate) struct Certified {
     pub(crate) certificate: Vec<u8>,
     pub(crate) key: Vec<u8>,
 }
@@ -43,8 +44,15 @@ impl Authority {
     }
 
     /// Makes a certificate for a server that is reached by the DNS name `host`.
-    pub(crate) fn identify(&self, host: &str) -> Result<Identity> {
+    pub(crate) fn certify(&self, host: &str) -> Result<Certified> {
         self.issue(host).with_context(|| format!("making a certificate for {host}"))
+    }
+
+    /// Sets up TLS for a server in this process that is reached by the DNS name `host`.
+    pub(crate) fn acceptor(&self, host: &str) -> Result<TlsAcceptor> {
+        let certified = self.certify(host)?;
+        let identity = native_tls::Identity::from_pkcs8(&certified.certificate, &certified.key)?;
+        Ok(native_tls::TlsAcceptor::new(identity).context("setting up TLS")?.into())
     }
 
     fn make() -> Result<Self, ErrorStack> {
@@ -60,7 +68,7 @@ impl Authority {
         Ok(Self { certificate, key, pem })
     }
 
-    fn issue(&self, host: &str) -> Result<Identity, ErrorStack> {
+    fn issue(&self, host: &str) -> Result<Certified, ErrorStack> {
         let key = new_key()?;
         let mut draft = draft(host, &key)?;
         draft.append_extension(BasicConstraints::new().build()?)?;
@@ -70,7 +78,7 @@ impl Authority {
             .build(&draft.x509v3_context(Some(&self.certificate), None))?;
         draft.append_extension(names)?;
         draft.sign(&self.key, MessageDigest::sha256())?;
-        Ok(Identity { certificate: draft.build().to_pem()?, key: key.private_key_to_pem_pkcs8()? })
+        Ok(Certified { certificate: draft.build().to_pem()?, key: key.private_key_to_pem_pkcs8()? })
     }
 }
 

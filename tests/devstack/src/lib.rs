@@ -20,6 +20,7 @@
 
 mod folder;
 mod guard;
+mod http;
 mod log;
 mod owner;
 mod port;
@@ -42,7 +43,8 @@ pub use chance::Chance;
 pub use dovecot::{Account, Dovecot, Options, StoredMail};
 pub use exchange::Exchange;
 pub use folder::Folder;
-pub use helpdesk::{Answer, Helpdesk, Request};
+pub use helpdesk::Helpdesk;
+pub use http::{Answer, Request};
 pub use port::free_port;
 pub use postgres::{Database, Durability, FullDisk, Postgres};
 pub use proxy::{CommitFault, Direction, Fault, ImapProxy, TcpProxy};

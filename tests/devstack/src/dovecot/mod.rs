@@ -66,10 +66,10 @@ impl Dovecot {
         let syntax = Syntax::of(&program)?;
         let folder = Folder::owned_by(Owner::of_servers()?, "dovecot")?;
         let authority = Authority::new()?;
-        let identity = authority.identify(options.certified_host)?;
+        let certified = authority.certify(options.certified_host)?;
         let ca_pem_path = folder.write("ca.pem", authority.pem())?;
-        folder.write("server.pem", &identity.certificate)?;
-        folder.write("server.key", &identity.key)?;
+        folder.write("server.pem", &certified.certificate)?;
+        folder.write("server.key", &certified.key)?;
 
         let mut dovecot = Self { server: None, program, port: 0, authority, ca_pem_path, folder };
         let mut last = None;

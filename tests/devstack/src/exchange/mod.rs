@@ -49,15 +49,13 @@ impl Exchange {
     /// Starts a server on a free port of loopback. It is certified for `localhost`.
     pub async fn start(habits: Habits) -> Result<Self> {
         let authority = Authority::new()?;
-        let identity = authority.identify("localhost")?;
-        let identity = native_tls::Identity::from_pkcs8(&identity.certificate, &identity.key)?;
-        let acceptor = native_tls::TlsAcceptor::new(identity).context("setting up TLS")?;
+        let acceptor = authority.acceptor("localhost")?;
         let folder = Folder::new("exchange")?;
         let ca_pem_path = folder.write("ca.pem", authority.pem())?;
         let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).await.context("listening")?;
         let address = listener.local_addr()?;
         let state = Arc::new(Mutex::new(State::new(habits)));
-        let server = tokio::spawn(serve(listener, Arc::clone(&state), acceptor.into()));
+        let server = tokio::spawn(serve(listener, Arc::clone(&state), acceptor));
         Ok(Self { state, address, ca_pem_path, server, _folder: folder })
     }
 

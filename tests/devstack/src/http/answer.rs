@@ -1,4 +1,4 @@
-//! What the helpdesk answers, or does instead.
+//! What a server answers, or does instead.
 
 use super::manner::Manner;
 
