@@ -8,6 +8,7 @@ use openssl::error::ErrorStack;
 use openssl::hash::MessageDigest;
 use openssl::nid::Nid;
 use openssl::pkey::{PKey, Private};
+use openssl::rsa::Rsa;
 use openssl::x509::extension::{
     BasicConstraints, ExtendedKeyUsage, KeyUsage, SubjectAlternativeName, SubjectKeyIdentifier,
 };
@@ -48,6 +49,11 @@ impl Authority {
         self.issue(host).with_context(|| format!("making a certificate for {host}"))
     }
 
+    /// Makes a certificate with an RSA key, as identity platforms want it, for a program that proves who it is by it.
+    pub(crate) fn certify_client(&self, name: &str) -> Result<Certified> {
+        self.issue_client(name).with_context(|| format!("making a certificate for {name}"))
+    }
+
     /// Sets up TLS for a server in this process that is reached by the DNS name `host`.
     pub(crate) fn acceptor(&self, host: &str) -> Result<TlsAcceptor> {
         let certified = self.certify(host)?;
@@ -77,6 +83,13 @@ impl Authority {
             .dns(host)
             .build(&draft.x509v3_context(Some(&self.certificate), None))?;
         draft.append_extension(names)?;
+        draft.sign(&self.key, MessageDigest::sha256())?;
+        Ok(Certified { certificate: draft.build().to_pem()?, key: key.private_key_to_pem_pkcs8()? })
+    }
+
+    fn issue_client(&self, name: &str) -> Result<Certified, ErrorStack> {
+        let key = PKey::from_rsa(Rsa::generate(2048)?)?;
+        let mut draft = draft(name, &key)?;
         draft.sign(&self.key, MessageDigest::sha256())?;
         Ok(Certified { certificate: draft.build().to_pem()?, key: key.private_key_to_pem_pkcs8()? })
     }

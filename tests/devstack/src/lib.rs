@@ -35,6 +35,7 @@ mod proxy;
 mod worker;
 
 pub mod exchange;
+pub mod identity;
 pub mod poll;
 mod samples;
 
@@ -45,6 +46,7 @@ pub use exchange::Exchange;
 pub use folder::Folder;
 pub use helpdesk::Helpdesk;
 pub use http::{Answer, Request};
+pub use identity::{Fault as IdentityFault, Identity, Tokens};
 pub use port::free_port;
 pub use postgres::{Database, Durability, FullDisk, Postgres};
 pub use proxy::{CommitFault, Direction, Fault, ImapProxy, TcpProxy};
