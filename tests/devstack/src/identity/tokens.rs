@@ -5,7 +5,8 @@ use std::fmt;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
-use tokio::time::Instant;
+use tokio::sync::watch;
+use tokio::time::{Instant, sleep_until};
 
 /// All access tokens that were given out. Clones share them.
 #[derive(Clone, Default)]
@@ -14,6 +15,8 @@ pub struct Tokens(Arc<Shared>);
 #[derive(Default)]
 struct Shared {
     given: Mutex<HashMap<String, Given>>,
+    /// Changes when tokens are taken back.
+    taken_back: watch::Sender<()>,
 }
 
 struct Given {
@@ -84,6 +87,7 @@ impl Tokens {
     /// Lets every access token expire that has been given out so far. Refresh tokens stay good.
     pub fn expire_all(&self) {
         self.lock().clear();
+        self.0.taken_back.send_replace(());
     }
 
     /// … every one of this account.
@@ -92,6 +96,20 @@ impl Tokens {
             Subject::Account(name) => !name.eq_ignore_ascii_case(account),
             Subject::Application(_) => true,
         });
+        self.0.taken_back.send_replace(());
+    }
+
+    /// Waits until a token is good for nothing any more.
+    pub(crate) async fn expiry(&self, token: &str) {
+        let mut taken_back = self.0.taken_back.subscribe();
+        loop {
+            let Some(until) = self.lock().get(token).map(|given| given.until) else { return };
+            tokio::select! {
+                () = sleep_until(until) => return,
+                // The sender is ours: it cannot be gone.
+                _ = taken_back.changed() => {}
+            }
+        }
     }
 
     fn lock(&self) -> MutexGuard<'_, HashMap<String, Given>> {
