@@ -7,7 +7,7 @@ use devstack::{Account, Dovecot, Options, samples};
 
 use crate::outlook::Outlook;
 use crate::say;
-use crate::stage::{PROCESSED, USER};
+use crate::stage::{MAILBOX, PROCESSED, USER};
 
 /// Which server the demo is to be about.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -62,7 +62,7 @@ impl Server {
         match self {
             Self::Dovecot(dovecot, account) => Ok(format!(
                 r#"[[mailbox]]
-name = "support"
+name = "{MAILBOX}"
 # For Outlook.com, `provider = "outlook.com"` stands in place of these three.
 host = "{host}"
 port = {port}

@@ -14,7 +14,7 @@ use crate::server::{Provider, Server};
 pub(crate) const WORK: Duration = Duration::from_mins(2);
 /// How long nobody may send anything before the wait for it begins anew.
 pub(crate) const QUIET: Duration = Duration::from_hours(1);
-/// How long it may take to stop.
+/// How long the worker may take to stop.
 const STOP: Duration = Duration::from_secs(40);
 /// What the mailbox is called in the configuration.
 pub(crate) const MAILBOX: &str = "support";
