@@ -28,6 +28,7 @@ pub mod ticket;
 
 // Ports: one outside system each, sole owner of its client crate.
 pub mod mailbox;
+pub mod microsoft;
 pub mod store;
 pub mod webhook;
 

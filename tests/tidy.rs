@@ -9,7 +9,7 @@ use std::path::{Path, PathBuf};
 /// The layers of `src/lib.rs`, top down. A module uses its own layer's vocabulary and the layers above it.
 const VOCABULARY: &[&str] =
     &["config", "event", "mail", "message", "metric", "retry", "seal", "step", "text", "ticket"];
-const PORTS: &[&str] = &["mailbox", "store", "webhook"];
+const PORTS: &[&str] = &["mailbox", "microsoft", "store", "webhook"];
 const FLOWS: &[&str] = &["delivery", "intake"];
 const PROCESS: &[&str] = &["app", "cli", "ops", "telemetry"];
 
@@ -17,9 +17,9 @@ const PROCESS: &[&str] = &["app", "cli", "ops", "telemetry"];
 const OWNED: &[(&str, &[&str])] = &[
     ("async_imap", &["mailbox"]),
     ("tokio_native_tls", &["mailbox"]),
-    ("openssl", &["seal"]),
+    ("openssl", &["microsoft", "seal"]),
     ("sqlx", &["store"]),
-    ("reqwest", &["webhook"]),
+    ("reqwest", &["microsoft", "webhook"]),
     ("mail_parser", &["mail"]),
     ("ammonia", &["mail"]),
     ("html5ever", &["mail"]),
