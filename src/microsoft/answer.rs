@@ -111,8 +111,8 @@ impl Object {
 
     fn described_number(&self) -> Option<u32> {
         let rest = self.text("error_description")?.strip_prefix("AADSTS")?;
-        let (number, _) = rest.split_at_checked(rest.find(|c: char| !c.is_ascii_digit())?)?;
-        number.parse().ok()
+        let end = rest.find(|c: char| !c.is_ascii_digit()).unwrap_or(rest.len());
+        rest.get(..end)?.parse().ok()
     }
 }
 

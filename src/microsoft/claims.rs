@@ -81,3 +81,87 @@ impl fmt::Debug for Claims {
             .finish_non_exhaustive()
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+    use serde_json::json;
+
+    use super::*;
+
+    fn token(claims: &Value) -> SecretString {
+        let encode = |text: String| BASE64_URL_SAFE_NO_PAD.encode(text);
+        let header = encode(json!({ "typ": "JWT", "alg": "RS256" }).to_string());
+        format!("{header}.{}.{}", encode(claims.to_string()), encode("signature".to_owned())).into()
+    }
+
+    #[test]
+    fn the_token_of_a_person_is_read() {
+        let claims = Claims::read(&token(&json!({
+            "aud": "https://outlook.office.com",
+            "iss": "https://sts.windows.net/7c9d2b54-0f8e-4b5c-9a31-2f6f0e1f7a10/",
+            "exp": 1_795_000_000,
+            "appid": "3f0b1c1e-6d0f-4c53-8a0f-5ad3c6b0a111",
+            "scp": "IMAP.AccessAsUser.All SMTP.Send",
+            "tid": "7c9d2b54-0f8e-4b5c-9a31-2f6f0e1f7a10",
+            "unique_name": "other@contoso.example",
+            "upn": "support@contoso.example",
+            "ver": "1.0",
+        })))
+        .unwrap();
+
+        assert_eq!(claims.audience.as_deref(), Some("https://outlook.office.com"));
+        assert_eq!(claims.application_id.as_deref(), Some("3f0b1c1e-6d0f-4c53-8a0f-5ad3c6b0a111"));
+        assert_eq!(claims.scopes, ["IMAP.AccessAsUser.All", "SMTP.Send"]);
+        assert!(claims.roles.is_empty());
+        assert_eq!(claims.user.as_deref(), Some("support@contoso.example"));
+        assert_eq!(claims.tenant.as_deref(), Some("7c9d2b54-0f8e-4b5c-9a31-2f6f0e1f7a10"));
+        assert_eq!(claims.expires_at, Some(SystemTime::UNIX_EPOCH + Duration::from_secs(1_795_000_000)));
+        assert!(!format!("{claims:?}").contains("contoso.example"), "{claims:?}");
+    }
+
+    #[test]
+    fn the_token_of_an_application_is_read() {
+        let claims = Claims::read(&token(&json!({
+            "aud": "00000002-0000-0ff1-ce00-000000000000",
+            "azp": "3f0b1c1e-6d0f-4c53-8a0f-5ad3c6b0a111",
+            "roles": ["IMAP.AccessAsApp", 7],
+            "exp": u64::MAX,
+        })))
+        .unwrap();
+
+        assert_eq!(claims.application_id.as_deref(), Some("3f0b1c1e-6d0f-4c53-8a0f-5ad3c6b0a111"));
+        assert_eq!(claims.roles, ["IMAP.AccessAsApp"]);
+        assert_eq!((claims.user, claims.scopes.len(), claims.expires_at), (None, 0, None));
+    }
+
+    #[test]
+    fn the_opaque_token_of_a_personal_account_is_none() {
+        for token in
+            ["", "EwBwA8l6BAAUbDba3x2OMJElkF7gJ4z/VbCPEz0AAV+abc==", "a.b", "e30.W10.e30", "a.b.c.d.e"]
+        {
+            assert_eq!(Claims::read(&token.into()), None, "{token}");
+        }
+    }
+
+    #[test]
+    fn who_signed_in_stands_in_the_id_token() {
+        let name = |claims: Value| username(token(&claims).expose_secret());
+
+        assert_eq!(
+            name(json!({ "preferred_username": "a@outlook.com", "email": "b@c.d" })).unwrap(),
+            "a@outlook.com"
+        );
+        assert_eq!(name(json!({ "email": "b@c.d" })).unwrap(), "b@c.d");
+        for odd in ["", "a\u{1b}[2J@outlook.com", &"a".repeat(321)] {
+            assert_eq!(name(json!({ "preferred_username": odd })), None, "{odd:?}");
+        }
+    }
+
+    proptest! {
+        #[test]
+        fn no_token_is_too_odd_to_be_read(token in "[A-Za-z0-9_.=-]{0,80}|.{0,40}") {
+            let _ = Claims::read(&token.into());
+        }
+    }
+}

@@ -345,3 +345,115 @@ impl fmt::Display for Fault {
         })
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const ALL: [Fault; 31] = [
+        Fault::Declined,
+        Fault::CodeExpired,
+        Fault::SignInEnded,
+        Fault::SignInUnused,
+        Fault::SignInRevoked,
+        Fault::SignInTooOld,
+        Fault::SecondFactor,
+        Fault::Policy,
+        Fault::AccountDisabled,
+        Fault::WrongAccount,
+        Fault::NotAssigned,
+        Fault::ConsentMissing,
+        Fault::PermissionMissing,
+        Fault::UnknownTenant,
+        Fault::OtherCloud,
+        Fault::NoSingleTenant,
+        Fault::NoExchange,
+        Fault::UnknownApplication,
+        Fault::ApplicationDisabled,
+        Fault::PersonalOnly,
+        Fault::WorkOnly,
+        Fault::OneTenantOnly,
+        Fault::NoPublicClient,
+        Fault::PublicClient,
+        Fault::WrongSecret,
+        Fault::ExpiredSecret,
+        Fault::WrongCertificate,
+        Fault::WrongClock,
+        Fault::ProofRefused,
+        Fault::InvalidScope,
+        Fault::Other("invalid_request"),
+    ];
+
+    #[test]
+    fn every_fault_is_told_in_words_of_its_own_and_has_a_cure() {
+        let words: std::collections::BTreeSet<String> = ALL.iter().map(ToString::to_string).collect();
+
+        assert_eq!(words.len(), ALL.len());
+        for fault in ALL {
+            let cure = fault.cure();
+            assert!(cure.ends_with('.') && !cure.contains("  "), "{fault}: {cure}");
+            assert_eq!(
+                fault.needs_sign_in() && !cure.contains("postroom login"),
+                fault == Fault::WrongAccount
+            );
+        }
+    }
+
+    #[test]
+    fn a_number_makes_the_error_more_exact() {
+        for (error, number, fault) in [
+            ("invalid_grant", 700_082, Fault::SignInUnused),
+            ("invalid_grant", 50_173, Fault::SignInRevoked),
+            ("invalid_grant", 70_043, Fault::SignInTooOld),
+            ("invalid_grant", 50_076, Fault::SecondFactor),
+            ("interaction_required", 50_158, Fault::SecondFactor),
+            ("access_denied", 53_003, Fault::Policy),
+            ("invalid_grant", 50_057, Fault::AccountDisabled),
+            ("invalid_request", 50_020, Fault::WrongAccount),
+            ("invalid_grant", 65_001, Fault::ConsentMissing),
+            ("invalid_request", 90_002, Fault::UnknownTenant),
+            ("invalid_request", 900_023, Fault::UnknownTenant),
+            ("unauthorized_client", 700_016, Fault::UnknownApplication),
+            ("invalid_client", 7_000_229, Fault::UnknownApplication),
+            ("invalid_request", 9_002_346, Fault::PersonalOnly),
+            ("invalid_client", 70_002, Fault::NoPublicClient),
+            ("invalid_client", 7_000_218, Fault::NoPublicClient),
+            ("invalid_client", 7_000_215, Fault::WrongSecret),
+            ("invalid_client", 7_000_222, Fault::ExpiredSecret),
+            ("invalid_client", 700_027, Fault::WrongCertificate),
+            ("invalid_client", 700_024, Fault::WrongClock),
+            ("invalid_scope", 70_011, Fault::InvalidScope),
+        ] {
+            assert_eq!(Fault::of(error, &[number]), (fault, Some(number)), "{error} {number}");
+        }
+    }
+
+    #[test]
+    fn without_a_known_number_the_error_decides() {
+        for (error, fault) in [
+            ("invalid_grant", Fault::SignInEnded),
+            ("interaction_required", Fault::SignInEnded),
+            ("invalid_client", Fault::ProofRefused),
+            ("unauthorized_client", Fault::UnknownApplication),
+            ("invalid_scope", Fault::InvalidScope),
+            ("invalid_request", Fault::Other("invalid_request")),
+        ] {
+            assert_eq!(Fault::of(error, &[]), (fault, None), "{error}");
+            assert_eq!(Fault::of(error, &[1]), (fault, Some(1)), "{error}");
+        }
+        let (unheard_of, _) = Fault::of("canary", &[]);
+        assert!(!unheard_of.to_string().contains("canary"), "{unheard_of}");
+    }
+
+    #[test]
+    fn how_a_device_sign_in_ended_is_said_by_the_error_alone() {
+        assert_eq!(Fault::of("authorization_declined", &[70_020]), (Fault::Declined, Some(70_020)));
+        assert_eq!(Fault::of("expired_token", &[70_018]), (Fault::CodeExpired, Some(70_018)));
+        assert_eq!(Fault::of("bad_verification_code", &[]), (Fault::CodeExpired, None));
+    }
+
+    #[test]
+    fn of_several_numbers_the_one_that_is_known_tells() {
+        assert_eq!(Fault::of("invalid_grant", &[1, 50_076]), (Fault::SecondFactor, Some(50_076)));
+    }
+}

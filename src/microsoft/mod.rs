@@ -16,6 +16,9 @@ mod error;
 mod fault;
 mod grant;
 
+#[cfg(test)]
+mod tests;
+
 pub use claims::Claims;
 pub use client::Client;
 pub use device::{DeviceCode, Poll};
