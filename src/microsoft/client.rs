@@ -5,6 +5,7 @@
 
 use std::error::Error as _;
 use std::fmt;
+use std::sync::OnceLock;
 use std::time::{Duration, SystemTime};
 
 use reqwest::header::{ACCEPT, CONTENT_TYPE, RETRY_AFTER};
@@ -168,8 +169,21 @@ impl fmt::Debug for Client {
     }
 }
 
+/// Each client holds the system's authorities, some 30 ms of work and a megabyte, so that those of a thousand mailboxes
+/// who trust nothing besides share one.
 fn http(authority_pem: Option<&[u8]>) -> reqwest::Result<reqwest::Client> {
-    let authority = authority_pem.map_or(Ok(Vec::new()), Certificate::from_pem_bundle)?;
+    static SHARED: OnceLock<reqwest::Client> = OnceLock::new();
+    match (authority_pem, SHARED.get()) {
+        (Some(pem), _) => build(Certificate::from_pem_bundle(pem)?),
+        (None, Some(shared)) => Ok(shared.clone()),
+        (None, None) => {
+            let client = build(Vec::new())?;
+            Ok(SHARED.get_or_init(|| client).clone())
+        }
+    }
+}
+
+fn build(authority: Vec<Certificate>) -> reqwest::Result<reqwest::Client> {
     reqwest::Client::builder()
         .user_agent(USER_AGENT)
         .redirect(redirect::Policy::none())
