@@ -1,11 +1,11 @@
 //! Sealing: secrets that rest in the database are encrypted and authenticated (AES-256-GCM, NIST SP 800-38D).
 //!
-//! Sealed bytes describe themselves: a version, which key it was, the nonce, the ciphertext, the tag. Whoever seals
-//! names a context, such as the row that the bytes are for, and they open under the same context only: bytes copied
-//! to another row don't.
+//! Sealed bytes describe themselves: a version, which key it was, the nonce, the ciphertext, the tag. Whoever
+//! seals names a context, such as the row that the bytes are for, and they open under the same context only:
+//! bytes copied to another row don't.
 //!
-//! Invariant: a nonce is never chosen by a caller. Random nonces of 96 bits are safe for 2³² sealings by one key;
-//! a mailbox that seals once an hour needs half a million years for that many.
+//! Invariant: a nonce is never chosen by a caller. Random nonces of 96 bits are safe for 2³² sealings by one
+//! key; a mailbox that seals once an hour needs half a million years for that many.
 
 use std::fmt;
 
@@ -84,8 +84,8 @@ impl Keyring {
     /// Decrypts what [`Keyring::seal`] made, by whichever key it was made with.
     ///
     /// # Errors
-    /// [`Error::NoKey`] if that key is not on the ring; [`Error::Broken`] if anything was changed or `context` is
-    /// another one.
+    /// [`Error::NoKey`] if that key is not on the ring; [`Error::Broken`] if anything was changed or
+    /// `context` is another one.
     pub fn open(&self, context: &str, sealed: &[u8]) -> Result<Opened, Error> {
         let Parts { id, nonce, encrypted, tag } = Parts::of(sealed).ok_or(Error::Broken)?;
         let index = self.keys.iter().position(|key| key.id == *id).ok_or(Error::NoKey)?;
@@ -211,7 +211,8 @@ mod tests {
 
     #[test]
     fn what_another_implementation_sealed_opens() {
-        // Python's cryptography 48, by the form that `Parts` describes. What is in databases must open for ever.
+        // Python's cryptography 48, by the form that `Parts` describes. What is in databases must open for
+        // ever.
         let sealed = "AYFaQNAfHTKQAAECAwQFBgcICQoLyMP2VEWKoKNz0xyTQzUCXG0XwaZhMQ==";
 
         let opened = ring(&[9, 1]).open("a mailbox", &BASE64_STANDARD.decode(sealed).unwrap()).unwrap();

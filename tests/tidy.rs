@@ -17,7 +17,7 @@ const PROCESS: &[&str] = &["app", "cli", "ops", "telemetry"];
 const OWNED: &[(&str, &[&str])] = &[
     ("async_imap", &["mailbox"]),
     ("tokio_native_tls", &["mailbox"]),
-    ("openssl", &["microsoft", "seal"]),
+    ("openssl", &["config", "microsoft", "seal"]),
     ("sqlx", &["store"]),
     ("reqwest", &["microsoft", "webhook"]),
     ("mail_parser", &["mail"]),

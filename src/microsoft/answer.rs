@@ -37,8 +37,8 @@ pub(super) struct Refusal {
 }
 
 impl Answer {
-    /// Reads an answer by its status, its Retry-After header, a number of seconds or a date that counts from `now`,
-    /// and its body.
+    /// Reads an answer by its status, its Retry-After header, a number of seconds or a date that counts from
+    /// `now`, and its body.
     pub(super) fn read(
         status: u16,
         retry_after: Option<&str>,
@@ -100,8 +100,8 @@ impl Object {
         Error::Unreadable { status: self.status }
     }
 
-    /// `error_codes`, or the number that `error_description` begins with: answers on behalf of personal accounts have
-    /// been seen without the list.
+    /// `error_codes`, or the number that `error_description` begins with: answers on behalf of personal
+    /// accounts have been seen without the list.
     fn numbers(&self) -> Vec<u32> {
         let listed = self.fields.get("error_codes").and_then(Value::as_array).into_iter().flatten();
         let numbers: Vec<u32> =

@@ -1,5 +1,6 @@
-//! How an application proves who it is without a secret that travels: by a JWT signed with the key of its certificate
-//! (RFC 7523 §2.2, RFC 7515; Microsoft identity platform, "application authentication certificate credentials").
+//! How an application proves who it is without a secret that travels: by a JWT signed with the key of its
+//! certificate (RFC 7523 §2.2, RFC 7515; Microsoft identity platform, "application authentication certificate
+//! credentials").
 
 use std::fmt;
 use std::time::{Duration, SystemTime};

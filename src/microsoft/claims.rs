@@ -1,4 +1,5 @@
-//! What a token says of itself (RFC 7519), for diagnosis. Nothing is verified: that is the mail server's part.
+//! What a token says of itself (RFC 7519), for diagnosis. Nothing is verified: that is the mail server's
+//! part.
 
 use std::fmt;
 use std::time::{Duration, SystemTime};
@@ -8,8 +9,8 @@ use base64::prelude::BASE64_URL_SAFE_NO_PAD;
 use secrecy::{ExposeSecret as _, SecretString};
 use serde_json::{Map, Value};
 
-/// What a work account's access token says of itself. As it stands there: for people, who have to be spared control
-/// characters.
+/// What a work account's access token says of itself. As it stands there: for people, who have to be spared
+/// control characters.
 #[derive(Clone, PartialEq, Eq)]
 pub struct Claims {
     /// Whom it is for (`aud`): a resource's address or id.
@@ -20,7 +21,8 @@ pub struct Claims {
     pub roles: Vec<String>,
     /// What it may do in the user's name (`scp`).
     pub scopes: Vec<String>,
-    /// The user (`upn`, `preferred_username`, `unique_name`). An address. None if the application signed in itself.
+    /// The user (`upn`, `preferred_username`, `unique_name`). An address. None if the application signed in
+    /// itself.
     pub user: Option<String>,
     /// The tenant's id (`tid`).
     pub tenant: Option<String>,
@@ -29,7 +31,8 @@ pub struct Claims {
 }
 
 impl Claims {
-    /// Reads a token's claims. `None` if it has none that can be read: the tokens of personal accounts are opaque.
+    /// Reads a token's claims. `None` if it has none that can be read: the tokens of personal accounts are
+    /// opaque.
     pub fn read(token: &SecretString) -> Option<Self> {
         let claims = payload(token.expose_secret())?;
         let text = |keys: &[&str]| keys.iter().find_map(|key| claims.get(*key)?.as_str().map(str::to_owned));

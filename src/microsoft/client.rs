@@ -1,7 +1,7 @@
 //! The HTTP client: one POST for one question.
 //!
-//! Invariant: a request goes to the configured authority, over TLS, and nowhere else. Redirects are not followed (the
-//! target would get the secret), and proxies named in the environment are ignored.
+//! Invariant: a request goes to the configured authority, over TLS, and nowhere else. Redirects are not
+//! followed (the target would get the secret), and proxies named in the environment are ignored.
 
 use std::error::Error as _;
 use std::fmt;
@@ -82,8 +82,8 @@ impl Client {
     /// Asks once how far the sign-in has come (RFC 8628 §3.4), `code.interval` after the last time.
     ///
     /// # Errors
-    /// A [transient](Error::is_transient) one leaves the sign-in as it is; any other ends it. If the answer that grants
-    /// it is lost on the way, so is the grant.
+    /// A [transient](Error::is_transient) one leaves the sign-in as it is; any other ends it. If the answer
+    /// that grants it is lost on the way, so is the grant.
     pub async fn poll(&self, code: &DeviceCode) -> Result<Poll, Error> {
         let mut form = self.form();
         form.append_pair("grant_type", "urn:ietf:params:oauth:grant-type:device_code");
@@ -91,9 +91,9 @@ impl Client {
         Poll::read(self.ask(self.endpoint("token"), form.finish()).await?)
     }
 
-    /// Exchanges a refresh token for an access token and the refresh token that follows it (RFC 6749 §6). Store that
-    /// one before anything else. If the answer is lost, or this is dropped half way, the old one still works: Microsoft
-    /// lets it live on until it expires.
+    /// Exchanges a refresh token for an access token and the refresh token that follows it (RFC 6749 §6).
+    /// Store that one before anything else. If the answer is lost, or this is dropped half way, the old one
+    /// still works: Microsoft lets it live on until it expires.
     pub async fn refresh(&self, refresh_token: &SecretString) -> Result<Grant, Error> {
         let mut form = self.form();
         form.append_pair("grant_type", "refresh_token");
@@ -169,8 +169,8 @@ impl fmt::Debug for Client {
     }
 }
 
-/// Each client holds the system's authorities, some 30 ms of work and a megabyte, so that those of a thousand mailboxes
-/// who trust nothing besides share one.
+/// Each client holds the system's authorities, some 30 ms of work and a megabyte, so that those of a thousand
+/// mailboxes who trust nothing besides share one.
 fn http(authority_pem: Option<&[u8]>) -> reqwest::Result<reqwest::Client> {
     static SHARED: OnceLock<reqwest::Client> = OnceLock::new();
     match (authority_pem, SHARED.get()) {

@@ -1,4 +1,5 @@
-//! Signing in by device code (RFC 8628): a person enters a short code in any browser while we ask whether it is done.
+//! Signing in by device code (RFC 8628): a person enters a short code in any browser while we ask whether it
+//! is done.
 
 use std::fmt;
 use std::time::Duration;
@@ -21,7 +22,8 @@ const LONGEST_INTERVAL: Duration = Duration::from_mins(1);
 /// Microsoft's codes last 15 minutes. What is said beyond an hour is a mistake.
 const LONGEST_LIFE: Duration = Duration::from_hours(1);
 
-/// A sign-in that waits for a person. Whoever enters the code decides whose mail is read: show it to that person only.
+/// A sign-in that waits for a person. Whoever enters the code decides whose mail is read: show it to that
+/// person only.
 pub struct DeviceCode {
     /// What the person enters. Short visible ASCII.
     pub user_code: String,

@@ -1,7 +1,7 @@
 //! What can go wrong with the identity platform.
 //!
-//! `Display` says what failed, [`Error::cure`] what a person can do about it. Both are fixed words, an AADSTS number
-//! and a host name: what the platform says in its own words may name the account, and is not kept.
+//! `Display` says what failed, [`Error::cure`] what a person can do about it. Both are fixed words, an AADSTS
+//! number and a host name: what the platform says in its own words may name the account, and is not kept.
 
 use std::fmt;
 use std::time::Duration;
@@ -106,12 +106,12 @@ impl Error {
             Self::Unreachable { cause, .. } => match cause {
                 Cause::Dns => "Check the host in `authority`, and that this machine's DNS works.",
                 Cause::Connect | Cause::Timeout => {
-                    "See that a firewall lets this machine out to the sign-in address, port 443. Proxies are not \
-                     used."
+                    "See that a firewall lets this machine out to the sign-in address, port 443. Proxies are \
+                     not used."
                 }
                 Cause::Tls => {
-                    "See that this machine has the usual authorities (package ca-certificates). If a firewall \
-                     looks into TLS here, give its authority in `ca_file`."
+                    "See that this machine has the usual authorities (package ca-certificates). If a \
+                     firewall looks into TLS here, give its authority in `ca_file`."
                 }
                 Cause::Reset => "Something on the way ends connections: look at firewalls.",
             },
@@ -120,7 +120,7 @@ impl Error {
             }
             Self::Unavailable { .. } => "Postroom tries again by itself. See https://status.cloud.microsoft.",
             Self::Unreadable { .. } => {
-                "Check `authority`; and see that nothing on the way, such as a captive portal, answers in its place."
+                "Check `authority`, and see that nothing on the way answers in its place, as captive portals do."
             }
             Self::Refused { fault, .. } => fault.cure(),
         }

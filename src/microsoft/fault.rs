@@ -1,10 +1,10 @@
 //! What it means when the identity platform says no, and the cure.
 //!
-//! Pure. OAuth's `error` is a short list and AADSTS numbers are many and come and go, so that Microsoft advises
-//! against depending on them: here a number that is known makes the words and the cure more exact, and one that is
-//! not known leaves what `error` says. The text of `error_description` is never looked at, beyond the number that it
-//! begins with. Numbers: Microsoft Entra authentication and authorization error codes, and what
-//! administrators report, as of 2026.
+//! Pure. OAuth's `error` is a short list and AADSTS numbers are many and come and go, so that Microsoft
+//! advises against depending on them: here a number that is known makes the words and the cure more exact,
+//! and one that is not known leaves what `error` says. The text of `error_description` is never looked at,
+//! beyond the number that it begins with. Numbers: Microsoft Entra authentication and authorization error
+//! codes, and what administrators report, as of 2026.
 
 use std::fmt;
 
@@ -135,17 +135,17 @@ impl Fault {
                 "Sign in again: `postroom login`."
             }
             Self::SignInTooOld => {
-                "Sign in again: `postroom login`. To be asked less often, exempt the account from the sign-in \
-                 frequency of Conditional Access, or use client_credentials."
+                "Sign in again: `postroom login`. To be asked less often, exempt the account from the \
+                 sign-in frequency of Conditional Access, or use client_credentials."
             }
             Self::SecondFactor => {
-                "Sign in again with the second factor: `postroom login`. If the tenant wants one each time, exempt \
-                 the account in Conditional Access, or use client_credentials."
+                "Sign in again with the second factor: `postroom login`. If the tenant wants one each time, \
+                 exempt the account in Conditional Access, or use client_credentials."
             }
             Self::Policy => {
-                "See the sign-in log in the Entra admin center for the policy that forbids it (Conditional Access, \
-                 security defaults, device code flow blocked). Exempt the account or the application, or use \
-                 client_credentials."
+                "See the sign-in log in the Entra admin center for the policy that forbids it (Conditional \
+                 Access, security defaults, device code flow blocked). Exempt the account or the application, \
+                 or use client_credentials."
             }
             Self::AccountDisabled => {
                 "Enable or unlock the account, set its password if that has expired, then sign in again: \
@@ -156,21 +156,21 @@ impl Fault {
                  accounts, the organisation's own tenant for work accounts."
             }
             Self::NotAssigned => {
-                "Assign the account to the application: Entra admin center, Enterprise applications, Users and \
-                 groups; or set \"Assignment required\" to No."
+                "Assign the account to the application: Entra admin center, Enterprise applications, Users \
+                 and groups; or set \"Assignment required\" to No."
             }
             Self::ConsentMissing => {
-                "Grant admin consent: Entra admin center, App registrations, API permissions. For a sign-in by \
-                 device code, a person may consent there instead: `postroom login`."
+                "Grant admin consent: Entra admin center, App registrations, API permissions. For a sign-in \
+                 by device code, a person may consent there instead: `postroom login`."
             }
             Self::PermissionMissing => {
-                "Add the permission to the registration, and grant admin consent: API permissions, Office 365 \
-                 Exchange Online, IMAP.AccessAsUser.All (delegated) for the device flow, IMAP.AccessAsApp \
+                "Add the permission to the registration, and grant admin consent: API permissions, Office \
+                 365 Exchange Online, IMAP.AccessAsUser.All (delegated) for the device flow, IMAP.AccessAsApp \
                  (application) for client_credentials."
             }
             Self::UnknownTenant => {
-                "Write `tenant` as it stands in the Entra admin center: the directory (tenant) id, or a verified \
-                 domain; \"consumers\" for personal accounts."
+                "Write `tenant` as it stands in the Entra admin center: the directory (tenant) id, or a \
+                 verified domain; \"consumers\" for personal accounts."
             }
             Self::OtherCloud => {
                 "Name the sign-in address of the tenant's national cloud in `authority`, such as \
@@ -178,13 +178,13 @@ impl Fault {
             }
             Self::NoSingleTenant => "Write the tenant's id or domain in `tenant`, in place of an alias.",
             Self::NoExchange => {
-                "See that the tenant has Exchange Online and that `tenant` is the right one. If it has, let an \
-                 administrator consent to the application once, which makes Exchange known to it."
+                "See that the tenant has Exchange Online and that `tenant` is the right one. If it has, let \
+                 an administrator consent to the application once, which makes Exchange known to it."
             }
             Self::UnknownApplication => {
-                "Check `client_id` against the registration's application (client) id, and `tenant`. For personal \
-                 accounts the registration must support personal Microsoft accounts; an application of another \
-                 tenant needs an administrator's consent in this one first."
+                "Check `client_id` against the registration's application (client) id, and `tenant`. For \
+                 personal accounts the registration must support personal Microsoft accounts; an application \
+                 of another tenant needs an administrator's consent in this one first."
             }
             Self::ApplicationDisabled => {
                 "Enable it: Entra admin center, Enterprise applications, Properties, \"Enabled for users to sign \
@@ -200,24 +200,24 @@ impl Fault {
             }
             Self::OneTenantOnly => "Write the id of the registration's own tenant in `tenant`.",
             Self::NoPublicClient => {
-                "Allow public client flows in the registration: Authentication, Advanced settings, Yes. Signing in \
-                 by device code needs that."
+                "Allow public client flows in the registration: Authentication, Advanced settings, Yes. \
+                 Signing in by device code needs that."
             }
             Self::PublicClient => {
-                "For client_credentials the registration must not be a public client: Authentication, Advanced \
-                 settings, allow public client flows: No."
+                "For client_credentials the registration must not be a public client: Authentication, \
+                 Advanced settings, allow public client flows: No."
             }
             Self::WrongSecret => {
-                "Give the secret's value in `client_secret`, not its id, and check `client_id`. The value is shown \
-                 once only: make a new one if it is lost (Certificates & secrets)."
+                "Give the secret's value in `client_secret`, not its id, and check `client_id`. The value is \
+                 shown once only: make a new one if it is lost (Certificates & secrets)."
             }
             Self::ExpiredSecret => {
                 "Make a new secret in the registration (Certificates & secrets), and give its value in \
                  `client_secret`. Consider a certificate, which may last longer."
             }
             Self::WrongCertificate => {
-                "Upload the certificate of `certificate_file` to the registration (Certificates & secrets), and see \
-                 that it has not expired there."
+                "Upload the certificate of `certificate_file` to the registration (Certificates & secrets), \
+                 and see that it has not expired there."
             }
             Self::WrongClock => "Set this machine's clock right, by NTP.",
             Self::ProofRefused => {
@@ -225,12 +225,12 @@ impl Fault {
                  secrets)."
             }
             Self::InvalidScope => {
-                "Leave `scope` out, so that it has its default. If you need another, it must be of one resource; \
-                 for client_credentials it ends with /.default."
+                "Leave `scope` out, so that it has its default. If you need another, it must be of one \
+                 resource; for client_credentials it ends with /.default."
             }
             Self::Other(_) => {
-                "Look the AADSTS number up at https://login.microsoftonline.com/error, and see the sign-in log in \
-                 the Entra admin center."
+                "Look the AADSTS number up at https://login.microsoftonline.com/error, and see the sign-in \
+                 log in the Entra admin center."
             }
         }
     }

@@ -18,10 +18,11 @@ pub struct Grant {
     pub access_token: SecretString,
     /// How long the access token is good, from when it was asked for.
     pub expires_in: Duration,
-    /// Takes the place of the one that was given before, which must not be used again. None for client credentials.
+    /// Takes the place of the one that was given before, which must not be used again. None for client
+    /// credentials.
     pub refresh_token: Option<SecretString>,
-    /// Who signed in, if the platform says so (`openid profile` in the scope). An address. That it came over TLS from
-    /// the platform itself stands in for its signature (OIDC Core §3.1.3.7).
+    /// Who signed in, if the platform says so (`openid profile` in the scope). An address. That it came over
+    /// TLS from the platform itself stands in for its signature (OIDC Core §3.1.3.7).
     pub username: Option<String>,
 }
 
