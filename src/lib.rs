@@ -30,6 +30,7 @@ pub mod ticket;
 pub mod mailbox;
 pub mod microsoft;
 pub mod store;
+pub mod token_command;
 pub mod webhook;
 
 // Flows: functions over ports.

@@ -9,7 +9,7 @@ use std::path::{Path, PathBuf};
 /// The layers of `src/lib.rs`, top down. A module uses its own layer's vocabulary and the layers above it.
 const VOCABULARY: &[&str] =
     &["config", "event", "mail", "message", "metric", "retry", "seal", "step", "text", "ticket"];
-const PORTS: &[&str] = &["mailbox", "microsoft", "store", "webhook"];
+const PORTS: &[&str] = &["mailbox", "microsoft", "store", "token_command", "webhook"];
 const FLOWS: &[&str] = &["delivery", "intake"];
 const PROCESS: &[&str] = &["app", "cli", "ops", "telemetry"];
 
@@ -24,6 +24,7 @@ const OWNED: &[(&str, &[&str])] = &[
     ("ammonia", &["mail"]),
     ("html5ever", &["mail"]),
     ("backoff", &["retry"]),
+    ("rustix", &["token_command"]),
     ("axum", &["ops"]),
     ("clap", &["cli"]),
 ];

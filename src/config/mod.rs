@@ -39,6 +39,7 @@ pub use client_proof::ClientProof;
 pub use database::Database;
 pub use delivery::Delivery;
 pub use intake::Intake;
+pub use layer::PREFIX as ENVIRONMENT_PREFIX;
 pub use log::{Log, LogFormat};
 pub use mailbox::{IpFamily, Mailbox, Settle};
 pub use oauth2::{Flow, OAuth2};
