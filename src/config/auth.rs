@@ -34,7 +34,8 @@ const KINDS: [(&str, Kind); 3] =
     [("password", Kind::Password), ("oauth2", Kind::OAuth2), ("token_command", Kind::TokenCommand)];
 
 impl Auth {
-    /// Reads how a mailbox of `provider`, or else at `host`, is logged in to.
+    /// Reads how a mailbox of `provider`, or else at `host`, is logged in to. Neither is given if it is not clear
+    /// where the mailbox is.
     pub(super) fn read(
         mut section: Section<'_>,
         provider: Option<Provider>,
@@ -48,7 +49,7 @@ impl Auth {
                 let is_microsoft = provider.is_some() || host.is_some_and(is_microsoft);
                 read_password(section, is_microsoft).map(Self::Password)
             }
-            Kind::OAuth2 => OAuth2::read(section, provider).map(Box::new).map(Self::OAuth2),
+            Kind::OAuth2 => OAuth2::read(section, provider, host).map(Box::new).map(Self::OAuth2),
             Kind::TokenCommand => TokenCommand::read(section).map(Self::TokenCommand),
         }
     }

@@ -61,7 +61,11 @@ enum Kind {
 const FLOWS: [(&str, Kind); 2] = [("device", Kind::Device), ("client_credentials", Kind::ClientCredentials)];
 
 impl OAuth2 {
-    pub(super) fn read(mut section: Section<'_>, provider: Option<Provider>) -> Option<Self> {
+    pub(super) fn read(
+        mut section: Section<'_>,
+        provider: Option<Provider>,
+        host: Option<&str>,
+    ) -> Option<Self> {
         section.fill(&layer::parse(DEFAULTS));
         if !section.has("flow") {
             return section.missing("flow", r#""device" or "client_credentials""#);
@@ -69,7 +73,7 @@ impl OAuth2 {
         let kind = section.choice("flow", &FLOWS)?;
         let client_id = read_client_id(&mut section);
         let authority = read_authority(&mut section);
-        let tenant = read_tenant(&mut section, kind, provider);
+        let tenant = read_tenant(&mut section, kind, provider, host);
         let scope = read_scope(&mut section, kind);
         let flow = match kind {
             Kind::Device => {
@@ -140,7 +144,12 @@ fn read_authority(section: &mut Section<'_>) -> Option<Url> {
     None
 }
 
-fn read_tenant(section: &mut Section<'_>, kind: Kind, provider: Option<Provider>) -> Option<String> {
+fn read_tenant(
+    section: &mut Section<'_>,
+    kind: Kind,
+    provider: Option<Provider>,
+    host: Option<&str>,
+) -> Option<String> {
     if let (Kind::ClientCredentials, Some(Provider::OutlookCom)) = (kind, provider) {
         let remedy = "personal accounts let no application in by itself: let a person sign in by device code";
         section.note(
@@ -155,6 +164,8 @@ fn read_tenant(section: &mut Section<'_>, kind: Kind, provider: Option<Provider>
     if !section.has("tenant") {
         return match (kind, provider) {
             (Kind::Device, Some(provider)) => Some(provider.tenant().to_owned()),
+            // It may be that a provider was misspelled, which has been told.
+            (Kind::Device, None) if host.is_none() => None,
             (Kind::Device, None) | (Kind::ClientCredentials, _) => section.missing("tenant", TENANT_ALLOWED),
         };
     }

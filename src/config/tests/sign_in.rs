@@ -300,6 +300,8 @@ fn what_cannot_be_asked_for_is_refused() {
     }
     let (key, ..) = problem(&oauth2(r#"host = "exchange.contoso.com""#, r#"flow = "device""#));
     assert_eq!(key, "auth.tenant");
+    let (key, ..) = problem(&oauth2(r#"provider = "outlok.com""#, r#"flow = "device""#));
+    assert_eq!(key, "provider", "nothing is asked for that would follow from it");
     let (key, ..) = problem(&toml(r#"provider = "outlook.com""#, "kind = \"oauth2\"\nflow = \"device\""));
     assert_eq!(key, "auth.client_id");
 }
