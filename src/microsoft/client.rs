@@ -174,16 +174,16 @@ impl fmt::Debug for Client {
 fn http(authority_pem: Option<&[u8]>) -> reqwest::Result<reqwest::Client> {
     static SHARED: OnceLock<reqwest::Client> = OnceLock::new();
     match (authority_pem, SHARED.get()) {
-        (Some(pem), _) => build(Certificate::from_pem_bundle(pem)?),
+        (Some(pem), _) => build(Certificate::from_pem_bundle(pem)?, TIMEOUT),
         (None, Some(shared)) => Ok(shared.clone()),
         (None, None) => {
-            let client = build(Vec::new())?;
+            let client = build(Vec::new(), TIMEOUT)?;
             Ok(SHARED.get_or_init(|| client).clone())
         }
     }
 }
 
-fn build(authority: Vec<Certificate>) -> reqwest::Result<reqwest::Client> {
+fn build(authority: Vec<Certificate>, timeout: Duration) -> reqwest::Result<reqwest::Client> {
     reqwest::Client::builder()
         .user_agent(USER_AGENT)
         .redirect(redirect::Policy::none())
@@ -192,7 +192,7 @@ fn build(authority: Vec<Certificate>) -> reqwest::Result<reqwest::Client> {
         .tls_version_min(tls::Version::TLS_1_2)
         .tls_certs_merge(authority)
         .connect_timeout(CONNECT_TIMEOUT)
-        .timeout(TIMEOUT)
+        .timeout(timeout)
         .build()
 }
 
@@ -226,4 +226,38 @@ fn cause(error: &reqwest::Error) -> Cause {
 fn is_tls(error: &reqwest::Error) -> bool {
     std::iter::successors(error.source(), |&cause| cause.source())
         .any(<dyn std::error::Error>::is::<native_tls::Error>)
+}
+
+#[cfg(test)]
+mod tests {
+    use devstack::identity::Habits;
+    use devstack::{Identity, IdentityFault};
+
+    use super::*;
+
+    /// Long enough for a handshake on a machine at work, and short enough to be waited for.
+    const SHORT: Duration = Duration::from_millis(500);
+
+    #[tokio::test]
+    async fn a_platform_that_is_silent_or_never_ends_is_given_up() {
+        let identity = Identity::start(Habits::default()).await.unwrap();
+        let client = Client {
+            http: build(Certificate::from_pem_bundle(identity.authority_pem()).unwrap(), SHORT).unwrap(),
+            authority: Url::parse(&format!("{}/consumers", identity.url())).unwrap(),
+            application: identity.client_id().to_owned(),
+            scope: "offline_access".to_owned(),
+            proof: None,
+        };
+
+        for fault in [IdentityFault::Held, IdentityFault::Trickle] {
+            identity.fail_next(1, fault);
+            let error = client.device_code().await.unwrap_err();
+
+            assert!(
+                matches!(error, Error::Unreachable { cause: Cause::Timeout, .. }),
+                "{fault:?}: {error:?}"
+            );
+            assert!(error.is_transient());
+        }
+    }
 }

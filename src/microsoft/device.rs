@@ -11,11 +11,14 @@ use super::answer::{Answer, Object};
 use super::error::Error;
 use super::grant::Grant;
 
-/// RFC 8628 §3.2.
+/// Where none is given (RFC 8628 §3.2).
 const DEFAULT_INTERVAL: Duration = Duration::from_secs(5);
 
 /// RFC 8628 §3.5.
 const SLOWER_BY: Duration = Duration::from_secs(5);
+
+/// A pace is kept, even with a server that says it needs none.
+const SHORTEST_INTERVAL: Duration = Duration::from_millis(100);
 
 const LONGEST_INTERVAL: Duration = Duration::from_mins(1);
 
@@ -62,8 +65,8 @@ impl DeviceCode {
                 expires_in: object.seconds("expires_in", LONGEST_LIFE)?,
                 interval: object
                     .seconds("interval", LONGEST_INTERVAL)
-                    .filter(|interval| !interval.is_zero())
-                    .unwrap_or(DEFAULT_INTERVAL),
+                    .unwrap_or(DEFAULT_INTERVAL)
+                    .max(SHORTEST_INTERVAL),
                 secret: object.token("device_code")?.into(),
             })
         };

@@ -286,7 +286,7 @@ impl Fault {
             7_000_222 => Self::ExpiredSecret,
             50_012 | 700_027 | 700_030 => Self::WrongCertificate,
             700_024 => Self::WrongClock,
-            28_002 | 28_003 | 70_011 | 650_053 | 700_022 | 700_023 | 1_002_012 => Self::InvalidScope,
+            28_002 | 28_003 | 70_011 | 650_053 | 700_022 | 1_002_012 => Self::InvalidScope,
             _ => return None,
         };
         Some(fault)

@@ -77,7 +77,7 @@ fn what_a_device_code_leaves_out_has_the_default_of_the_rfc() {
     };
 
     assert_eq!(code(json!({})).unwrap().interval.as_secs(), 5);
-    assert_eq!(code(json!({ "interval": 0 })).unwrap().interval.as_secs(), 5);
+    assert_eq!(code(json!({ "interval": 0 })).unwrap().interval.as_millis(), 100);
     assert_eq!(code(json!({ "interval": u64::MAX })).unwrap().interval.as_secs(), 60);
     assert_eq!(code(json!({ "expires_in": u64::MAX })).unwrap().expires_in.as_secs(), 3600);
     for flaw in [
