@@ -312,8 +312,8 @@ async fn why_there_is_no_answer_is_told_apart() {
         other => panic!("{other:?}"),
     };
 
-    assert_eq!(cause(&untrusted).await, Cause::Tls);
-    assert_eq!(cause(&misnamed).await, Cause::Tls);
+    assert_eq!(cause(&untrusted).await, Cause::Untrusted);
+    assert_eq!(cause(&misnamed).await, Cause::Untrusted);
     assert_eq!(cause(&without_tls).await, Cause::Tls);
     assert_eq!(cause(&unknown).await, Cause::Dns);
     identity.fail_next(1, IdentityFault::HangUpBefore);

@@ -8,6 +8,7 @@ use std::fmt;
 use std::sync::OnceLock;
 use std::time::{Duration, SystemTime};
 
+use openssl::error::ErrorStack;
 use reqwest::header::{ACCEPT, CONTENT_TYPE, RETRY_AFTER};
 use reqwest::{Certificate, Response, redirect, tls};
 use secrecy::{ExposeSecret as _, SecretString};
@@ -29,6 +30,9 @@ const CONNECT_TIMEOUT: Duration = Duration::from_secs(10);
 
 /// The most bytes of an answer that are read. Real ones have a few thousand.
 const MAX_ANSWER_BYTES: usize = 64 << 10;
+
+/// `SSL_R_CERTIFICATE_VERIFY_FAILED` of OpenSSL's sslerr.h.
+const CERTIFICATE_VERIFY_FAILED: i32 = 134;
 
 const USER_AGENT: &str =
     concat!("postroom/", env!("CARGO_PKG_VERSION_MAJOR"), ".", env!("CARGO_PKG_VERSION_MINOR"));
@@ -214,7 +218,9 @@ fn cause(error: &reqwest::Error) -> Cause {
         Cause::Dns
     } else if error.is_timeout() {
         Cause::Timeout
-    } else if is_tls(error) {
+    } else if is_untrusted(error) {
+        Cause::Untrusted
+    } else if causes(error).any(<dyn std::error::Error>::is::<native_tls::Error>) {
         Cause::Tls
     } else if error.is_connect() {
         Cause::Connect
@@ -223,9 +229,15 @@ fn cause(error: &reqwest::Error) -> Cause {
     }
 }
 
-fn is_tls(error: &reqwest::Error) -> bool {
+fn is_untrusted(error: &reqwest::Error) -> bool {
+    causes(error)
+        .filter_map(<dyn std::error::Error>::downcast_ref::<ErrorStack>)
+        .flat_map(ErrorStack::errors)
+        .any(|error| error.reason_code() == CERTIFICATE_VERIFY_FAILED)
+}
+
+fn causes(error: &reqwest::Error) -> impl Iterator<Item = &(dyn std::error::Error + 'static)> {
     std::iter::successors(error.source(), |&cause| cause.source())
-        .any(<dyn std::error::Error>::is::<native_tls::Error>)
 }
 
 #[cfg(test)]

@@ -62,7 +62,9 @@ pub enum Cause {
     Dns,
     /// Nothing listens there, or no route leads there.
     Connect,
-    /// The handshake failed or the certificate was refused.
+    /// The certificate is of an authority that we don't trust, for another name, or of another time.
+    Untrusted,
+    /// The TLS handshake failed otherwise.
     Tls,
     /// Nothing came in time.
     Timeout,
@@ -74,7 +76,7 @@ impl Error {
     /// Whether trying again soon may help. If not, a person has to act.
     pub fn is_transient(&self) -> bool {
         match self {
-            Self::Unreachable { cause: Cause::Tls, .. }
+            Self::Unreachable { cause: Cause::Untrusted, .. }
             | Self::Client(_)
             | Self::Key(_)
             | Self::Refused { .. } => false,
@@ -109,11 +111,11 @@ impl Error {
                     "See that a firewall lets this machine out to the sign-in address, port 443. Proxies are \
                      not used."
                 }
-                Cause::Tls => {
-                    "See that this machine has the usual authorities (package ca-certificates). If a \
-                     firewall looks into TLS here, give its authority in `ca_file`."
+                Cause::Untrusted => {
+                    "See that this machine has the usual authorities (package ca-certificates) and the right \
+                     time. If a firewall looks into TLS here, give its authority in `ca_file`."
                 }
-                Cause::Reset => "Something on the way ends connections: look at firewalls.",
+                Cause::Tls | Cause::Reset => "Something on the way ends connections: look at firewalls.",
             },
             Self::Throttled { .. } => {
                 "Postroom waits as long as it is asked to. See who else signs in so often."
@@ -133,7 +135,8 @@ impl fmt::Display for Cause {
         f.write_str(match self {
             Self::Dns => "the host name was not found",
             Self::Connect => "nothing answers at that host and port",
-            Self::Tls => "the TLS handshake failed or the certificate was refused",
+            Self::Untrusted => "its certificate was refused",
+            Self::Tls => "the TLS handshake failed",
             Self::Timeout => "nothing came in time",
             Self::Reset => "the connection ended",
         })

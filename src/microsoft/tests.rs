@@ -264,7 +264,8 @@ fn what_is_no_answer_of_the_platform_is_unreadable() {
 #[test]
 fn every_error_says_what_to_do() {
     let unreachable = |cause| Error::Unreachable { host: "login.example".to_owned(), cause };
-    let causes = [Cause::Dns, Cause::Connect, Cause::Tls, Cause::Timeout, Cause::Reset].map(unreachable);
+    let causes = [Cause::Dns, Cause::Connect, Cause::Untrusted, Cause::Tls, Cause::Timeout, Cause::Reset]
+        .map(unreachable);
     let others = [
         Error::Throttled { retry_after: None },
         Error::Unavailable { status: 503, retry_after: None },
