@@ -21,13 +21,16 @@ pub mod mail;
 pub mod message;
 pub mod metric;
 pub mod retry;
+pub mod seal;
 pub mod step;
 pub mod text;
 pub mod ticket;
 
 // Ports: one outside system each, sole owner of its client crate.
 pub mod mailbox;
+pub mod microsoft;
 pub mod store;
+pub mod token_command;
 pub mod webhook;
 
 // Flows: functions over ports.

@@ -1,11 +1,12 @@
-//! How long to wait before trying again: growing pauses with jitter, and a limit on how often one connects.
+//! How long to wait before trying again: growing pauses with jitter, a limit on how often one connects, and what a
+//! server asks for by Retry-After.
 //!
-//! Neither ever gives up: a worker outlives every outage, and its caller decides when to stop waiting. Nothing
-//! here sleeps or reads the clock for its result. Deliveries do not use this: their schedule is in the database.
+//! None ever gives up: a worker outlives every outage, and its caller decides when to stop waiting. Nothing
+//! here sleeps or reads the clock for its result. Deliveries do not use the pauses: their schedule is in the database.
 //!
 //! The only file that names the `backoff` crate.
 
-use std::time::{Duration, Instant};
+use std::time::{Duration, Instant, SystemTime};
 
 use backoff::ExponentialBackoff;
 use backoff::backoff::Backoff as _;
@@ -80,6 +81,20 @@ impl RateLimit {
         self.due = Some(due + self.every);
         due.duration_since(now).saturating_sub(self.burst)
     }
+}
+
+/// The pause that a Retry-After header asks for (RFC 9110 §10.2.3), `longest` at most: a number of seconds, or a date
+/// that counts from `now`.
+pub fn pause_asked(retry_after: &str, now: SystemTime, longest: Duration) -> Option<Duration> {
+    let value = retry_after.trim();
+    let pause = if !value.is_empty() && value.bytes().all(|byte| byte.is_ascii_digit()) {
+        // Too many digits for a number are still a wish to be left alone.
+        Duration::from_secs(value.parse().unwrap_or(u64::MAX))
+    } else {
+        let date = httpdate::parse_http_date(value).ok()?;
+        date.duration_since(now).unwrap_or_default()
+    };
+    Some(pause.min(longest))
 }
 
 #[cfg(test)]
@@ -158,5 +173,28 @@ mod tests {
         let later = start + Duration::from_hours(1);
 
         assert_eq!([later; 3].map(|now| limit.take(now).as_secs()), [0, 0, 30]);
+    }
+
+    fn asked(retry_after: &str) -> Option<Duration> {
+        // Sun, 06 Nov 1994 08:49:37 GMT, the example of RFC 9110 §5.6.7.
+        let now = SystemTime::UNIX_EPOCH + Duration::from_secs(784_111_777);
+        pause_asked(retry_after, now, Duration::from_hours(24))
+    }
+
+    #[test]
+    fn a_pause_is_asked_for_in_seconds_or_as_a_date() {
+        assert_eq!(asked(" 120 "), Some(Duration::from_secs(120)));
+        assert_eq!(asked("Sun, 06 Nov 1994 08:50:37 GMT"), Some(Duration::from_mins(1)));
+        assert_eq!(asked("Sun, 06 Nov 1994 08:00:00 GMT"), Some(Duration::ZERO), "in the past");
+        for nonsense in ["", "-5", "1.5", "soon", "\u{0661}"] {
+            assert_eq!(asked(nonsense), None, "{nonsense:?}");
+        }
+    }
+
+    #[test]
+    fn no_pause_asked_for_is_longer_than_the_longest() {
+        for long in ["86401", "99999999999999999999999", "Fri, 31 Dec 9999 23:59:59 GMT"] {
+            assert_eq!(asked(long), Some(Duration::from_hours(24)), "{long}");
+        }
     }
 }

@@ -38,6 +38,7 @@ impl Server {
     fn mailbox(&self) -> config::Mailbox {
         config::Mailbox {
             name: "support".to_owned(),
+            provider: None,
             host: self.dovecot.host().to_owned(),
             port: self.dovecot.port(),
             ca_pem: Some(self.dovecot.authority().pem().to_owned()),

@@ -8,8 +8,8 @@ use std::path::{Path, PathBuf};
 
 /// The layers of `src/lib.rs`, top down. A module uses its own layer's vocabulary and the layers above it.
 const VOCABULARY: &[&str] =
-    &["config", "event", "mail", "message", "metric", "retry", "step", "text", "ticket"];
-const PORTS: &[&str] = &["mailbox", "store", "webhook"];
+    &["config", "event", "mail", "message", "metric", "retry", "seal", "step", "text", "ticket"];
+const PORTS: &[&str] = &["mailbox", "microsoft", "store", "token_command", "webhook"];
 const FLOWS: &[&str] = &["delivery", "intake"];
 const PROCESS: &[&str] = &["app", "cli", "ops", "telemetry"];
 
@@ -17,12 +17,14 @@ const PROCESS: &[&str] = &["app", "cli", "ops", "telemetry"];
 const OWNED: &[(&str, &[&str])] = &[
     ("async_imap", &["mailbox"]),
     ("tokio_native_tls", &["mailbox"]),
+    ("openssl", &["config", "microsoft", "seal"]),
     ("sqlx", &["store"]),
-    ("reqwest", &["webhook"]),
+    ("reqwest", &["microsoft", "webhook"]),
     ("mail_parser", &["mail"]),
     ("ammonia", &["mail"]),
     ("html5ever", &["mail"]),
     ("backoff", &["retry"]),
+    ("rustix", &["token_command"]),
     ("axum", &["ops"]),
     ("clap", &["cli"]),
 ];

@@ -61,6 +61,7 @@ pub fn mailbox() -> config::Mailbox {
     let minute = Duration::from_secs(60);
     config::Mailbox {
         name: "support".to_owned(),
+        provider: None,
         host: "localhost".to_owned(),
         port: 993,
         ca_pem: None,

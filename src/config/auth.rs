@@ -1,15 +1,13 @@
 //! `auth` in `[[mailbox]]`: how a mailbox is logged in to.
 
-use std::fmt;
-use std::path::PathBuf;
-use std::time::Duration;
-
 use secrecy::SecretString;
-use url::Url;
 
+use super::oauth2::OAuth2;
+use super::provider::{PROVIDERS, Provider};
 use super::redacted::Toml;
 use super::secret::SecretKey;
 use super::section::Section;
+use super::token_command::TokenCommand;
 
 /// How a mailbox is logged in to.
 #[derive(Debug, Clone)]
@@ -22,98 +20,72 @@ pub enum Auth {
     TokenCommand(TokenCommand),
 }
 
-/// How Microsoft's identity platform is asked for access tokens.
-#[derive(Clone)]
-pub struct OAuth2 {
-    /// The tenant's authority, without a slash at its end: `https://login.microsoftonline.com/consumers`. https.
-    pub authority: Url,
-    /// The application (client) id of the registered application. Not secret.
-    pub client_id: String,
-    /// What the token is to be good for, scopes separated by spaces.
-    pub scope: String,
-    /// Who signs in.
-    pub flow: Flow,
-    /// PEM certificates of a private authority, trusted besides the system's.
-    pub ca_pem: Option<Vec<u8>>,
-}
-
-/// Who signs in.
-#[derive(Debug, Clone)]
-pub enum Flow {
-    /// A person, once, by device code (RFC 8628): `postroom login`.
-    Device,
-    /// The application itself (RFC 6749 §4.4), which proves who it is.
-    ClientCredentials(ClientProof),
-}
-
-/// How an application proves who it is.
-#[derive(Clone)]
-pub enum ClientProof {
-    /// By a client secret.
-    Secret(SecretString),
-    /// By a JWT signed with the key of a certificate that is known to the authority (RFC 7523 §2.2).
-    Certificate {
-        /// The certificate, in PEM.
-        certificate_pem: Vec<u8>,
-        /// Its private RSA key, in PEM, unencrypted.
-        key_pem: SecretString,
-    },
-}
-
-/// A program that prints an access token to its standard output.
-#[derive(Clone)]
-pub struct TokenCommand {
-    /// The program.
-    pub program: PathBuf,
-    /// Its arguments. May be private.
-    pub arguments: Vec<String>,
-    /// How long it may take.
-    pub timeout: Duration,
-}
-
 const PASSWORD: SecretKey =
     SecretKey { key: "password", file_key: "password_file", allowed: "a password", check: |_| Ok(()) };
 
+#[derive(Clone, Copy)]
+enum Kind {
+    Password,
+    OAuth2,
+    TokenCommand,
+}
+
+const KINDS: [(&str, Kind); 3] =
+    [("password", Kind::Password), ("oauth2", Kind::OAuth2), ("token_command", Kind::TokenCommand)];
+
 impl Auth {
-    pub(super) fn read(mut section: Section<'_>) -> Option<Self> {
+    /// Reads how a mailbox of `provider`, or else at `host`, is logged in to. Neither is given if it is not clear
+    /// where the mailbox is.
+    pub(super) fn read(
+        mut section: Section<'_>,
+        provider: Option<Provider>,
+        host: Option<&str>,
+    ) -> Option<Self> {
         if !section.has("kind") {
-            return section.missing("kind", r#""password""#);
+            return section.missing("kind", r#""password", "oauth2" or "token_command""#);
         }
-        section.choice("kind", &[("password", ())])?;
-        let password = section.secret(&PASSWORD);
-        section.end();
-        Some(Self::Password(password?))
+        match section.choice("kind", &KINDS)? {
+            Kind::Password => {
+                let is_microsoft = provider.is_some() || host.is_some_and(is_microsoft);
+                read_password(section, is_microsoft).map(Self::Password)
+            }
+            Kind::OAuth2 => OAuth2::read(section, provider, host).map(Box::new).map(Self::OAuth2),
+            Kind::TokenCommand => TokenCommand::read(section).map(Self::TokenCommand),
+        }
     }
 
+    /// Written as a table of its own, `[mailbox.auth]`, which ends the keys of the mailbox itself.
     pub(super) fn write(&self, toml: &mut Toml) {
+        toml.header("[mailbox.auth]");
         match self {
-            Self::Password(_) => toml.inline("auth", &[("kind", "password"), ("password", "***")]),
-            Self::OAuth2(_) => toml.inline("auth", &[("kind", "oauth2")]),
-            Self::TokenCommand(_) => toml.inline("auth", &[("kind", "token_command")]),
+            Self::Password(_) => {
+                toml.text("kind", "password");
+                toml.text("password", "***");
+            }
+            Self::OAuth2(oauth2) => {
+                toml.text("kind", "oauth2");
+                oauth2.write(toml);
+            }
+            Self::TokenCommand(command) => {
+                toml.text("kind", "token_command");
+                command.write(toml);
+            }
         }
     }
 }
 
-// By hand: what proves who the application is stays out of logs.
-impl fmt::Debug for OAuth2 {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("OAuth2").field("flow", &self.flow).finish_non_exhaustive()
-    }
+fn is_microsoft(host: &str) -> bool {
+    PROVIDERS.iter().any(|(_, provider)| provider.host().eq_ignore_ascii_case(host))
 }
 
-// By hand: both kinds hold a secret.
-impl fmt::Debug for ClientProof {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(match self {
-            Self::Secret(_) => "Secret",
-            Self::Certificate { .. } => "Certificate",
-        })
+/// Outlook.com ended passwords on 2024-09-16, Exchange Online for IMAP in 2022 and 2023.
+fn read_password(mut section: Section<'_>, is_microsoft: bool) -> Option<SecretString> {
+    let password = section.secret(&PASSWORD);
+    if is_microsoft {
+        let remedy = "Outlook.com and Microsoft 365 take no passwords any more, app passwords included: sign \
+                      in by OAuth 2.0, as [mailbox.auth] in config/postroom.toml shows it";
+        section.note("kind", r#""password""#, r#""oauth2" or "token_command""#, Some(remedy.to_owned()));
     }
-}
-
-// By hand: people pass secrets as arguments.
-impl fmt::Debug for TokenCommand {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("TokenCommand").field("program", &self.program).finish_non_exhaustive()
-    }
+    section.end();
+    password
 }

@@ -17,7 +17,7 @@ pub(super) const EMBEDDED: &str = include_str!("../../config/postroom.toml");
 
 /// What environment variables that are settings begin with. Kubernetes puts `POSTROOM_PORT` and the like beside a
 /// service called postroom; two underscores keep those apart.
-const PREFIX: &str = "POSTROOM__";
+pub const PREFIX: &str = "POSTROOM__";
 
 /// A layer's values, as the `config` crate takes them.
 #[derive(Debug, Clone)]

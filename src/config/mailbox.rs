@@ -8,6 +8,7 @@ use url::Host;
 
 use super::auth::Auth;
 use super::layer;
+use super::provider::{PROVIDERS, Provider};
 use super::redacted::Toml;
 use super::section::Section;
 
@@ -16,6 +17,8 @@ use super::section::Section;
 pub struct Mailbox {
     /// What it is called in the tables, logs and metrics. Not private.
     pub name: String,
+    /// Whose server it is, if the settings followed from that.
+    pub provider: Option<Provider>,
     /// DNS name of the IMAP server; the certificate must carry it.
     pub host: String,
     /// Port for IMAP over TLS.
@@ -82,9 +85,6 @@ command_timeout = "5m"
 stall_timeout = "60s"
 "#;
 
-const PROVIDERS: [(&str, &str); 2] =
-    [("outlook.com", "imap-mail.outlook.com"), ("microsoft365", "outlook.office365.com")];
-
 const IP_FAMILIES: [(&str, IpFamily); 3] =
     [("auto", IpFamily::Auto), ("v4", IpFamily::V4), ("v6", IpFamily::V6)];
 
@@ -95,19 +95,20 @@ impl Mailbox {
     pub(super) fn read(mut section: Section<'_>) -> Option<Self> {
         section.fill(&layer::parse(DEFAULTS));
         let name = section.name();
-        let is_microsoft = section.has("provider");
-        let host = read_host(&mut section);
+        let is_provided = section.has("provider");
+        let (provider, host) = read_host(&mut section).unzip();
+        let provider = provider.flatten();
         let port = section.number("port", 1..=u16::MAX);
         let ca_pem = section.certificates("ca_file");
-        let username = read_username(&mut section, is_microsoft);
+        let username = read_username(&mut section, is_provided);
         let auth = section.table("auth", r#"a table such as { kind = "password", password_file = "…" }"#);
-        let auth = auth.and_then(Auth::read);
+        let auth = auth.and_then(|auth| Auth::read(auth, provider, host.as_deref()));
         let folder = section.text("folder", "the name of a folder");
         let settle = section.table("settle", r#"a table such as { kind = "move", to = "Processed" }"#);
         let settle = settle.and_then(Settle::read);
         let ip_family = section.choice("ip_family", &IP_FAMILIES);
         let poll_interval = section.duration("poll_interval");
-        let idle_timeout = read_idle_timeout(&mut section);
+        let idle_timeout = section.duration_up_to("idle_timeout", LONGEST_IDLE);
         let connect_timeout = section.duration("connect_timeout");
         let command_timeout = section.duration("command_timeout");
         let stall_timeout = section.duration("stall_timeout");
@@ -119,6 +120,7 @@ impl Mailbox {
         section.end();
         Some(Self {
             name: name?,
+            provider,
             host: host?,
             port: port?,
             ca_pem,
@@ -157,7 +159,6 @@ impl Mailbox {
         toml.plain("port", self.port);
         toml.certificates("ca_file", self.ca_pem.as_deref());
         toml.text("username", &self.username);
-        self.auth.write(toml);
         toml.text("folder", &self.folder);
         match &self.settle {
             Settle::Move { to } => toml.inline("settle", &[("kind", "move"), ("to", to)]),
@@ -177,6 +178,7 @@ impl Mailbox {
         toml.duration("connect_timeout", self.connect_timeout);
         toml.duration("command_timeout", self.command_timeout);
         toml.duration("stall_timeout", self.stall_timeout);
+        self.auth.write(toml);
     }
 }
 
@@ -187,6 +189,7 @@ impl fmt::Debug for Mailbox {
             .field("name", &self.name)
             .field("host", &self.host)
             .field("port", &self.port)
+            .field("auth", &self.auth)
             .field("settle", &self.settle)
             .finish_non_exhaustive()
     }
@@ -216,7 +219,7 @@ impl Settle {
     }
 }
 
-fn read_host(section: &mut Section<'_>) -> Option<String> {
+fn read_host(section: &mut Section<'_>) -> Option<(Option<Provider>, String)> {
     let allowed =
         r#"provider = "outlook.com" or "microsoft365", or host = a DNS name such as "imap.example.com""#;
     match (section.has("provider"), section.has("host")) {
@@ -226,7 +229,10 @@ fn read_host(section: &mut Section<'_>) -> Option<String> {
             section.take("host");
             None
         }
-        (true, false) => section.choice("provider", &PROVIDERS).map(str::to_owned),
+        (true, false) => {
+            let provider = section.choice("provider", &PROVIDERS)?;
+            Some((Some(provider), provider.host().to_owned()))
+        }
         (false, true) => {
             let host = section.text("host", allowed)?;
             let known = if host.parse::<IpAddr>().is_ok() { Some(host) } else { domain(&host) };
@@ -237,7 +243,7 @@ fn read_host(section: &mut Section<'_>) -> Option<String> {
                     "a DNS name or an IP address, without port",
                 );
             }
-            known
+            Some((None, known?))
         }
         (false, false) => section.missing("host", allowed),
     }
@@ -251,22 +257,28 @@ fn domain(host: &str) -> Option<String> {
     }
 }
 
-fn read_username(section: &mut Section<'_>, is_microsoft: bool) -> Option<String> {
-    let allowed = "the name that logs in, mostly the full address";
-    let username = section.required_text("username", allowed)?;
-    if is_microsoft && !username.contains('@') {
-        section.refuse("username", "a name without @", "the full address, as this provider wants it");
+fn read_username(section: &mut Section<'_>, is_provided: bool) -> Option<String> {
+    let username = section.required_text("username", "the name that logs in, mostly the full address")?;
+    if !is_provided || is_address(&username) {
+        return Some(username);
     }
-    Some(username)
+    let (found, remedy) = if username.contains('\\') {
+        let remedy =
+            "for a shared mailbox, write its address alone; who signs in is somebody with a right to it";
+        ("a name with \\", remedy)
+    } else {
+        (
+            "a name that is no address",
+            "the provider knows mailboxes by their primary address, not by a bare name",
+        )
+    };
+    section.note("username", found, "the full address of the mailbox", Some(remedy.to_owned()));
+    None
 }
 
-fn read_idle_timeout(section: &mut Section<'_>) -> Option<Duration> {
-    let idle_timeout = section.duration("idle_timeout")?;
-    if idle_timeout > LONGEST_IDLE {
-        section.refuse("idle_timeout", "more than 9 minutes", "at most 9 minutes");
-        return None;
-    }
-    Some(idle_timeout)
+fn is_address(username: &str) -> bool {
+    !username.contains(['\\', ' '])
+        && username.rsplit_once('@').is_some_and(|(local, domain)| !local.is_empty() && domain.contains('.'))
 }
 
 /// RFC 9051 §5.1: INBOX is the one name whose case does not matter.

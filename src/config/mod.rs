@@ -1,24 +1,29 @@
 //! What an administrator decides. Two stages: what was written, and what the program may rely on.
 //!
 //! What was written is a tree of values, put together from three layers (`layer`): the embedded
-//! `config/postroom.toml`, the file, the environment. Each section reads its own part of it (`section`) into the
-//! types below, and notes what is wrong instead of stopping (`problem`).
+//! `config/postroom.toml`, the file, the environment. Each section reads its own part of it (`section`) into
+//! the types below, and notes what is wrong instead of stopping (`problem`).
 //!
-//! Invariant: a [`Config`] is complete and consistent; nobody checks it again. Invariant: nothing private is in
-//! its `Debug`, in [`Config::redacted`] or in a [`Problem`].
+//! Invariant: a [`Config`] is complete and consistent; nobody checks it again. Invariant: nothing private is
+//! in its `Debug`, in [`Config::redacted`] or in a [`Problem`].
 
 mod auth;
+mod client_proof;
 mod database;
 mod delivery;
 mod intake;
 mod layer;
 mod log;
 mod mailbox;
+mod oauth2;
 mod ops;
 mod problem;
+mod provider;
 mod redacted;
 mod secret;
+mod secrets;
 mod section;
+mod token_command;
 mod units;
 mod value;
 mod webhook;
@@ -29,14 +34,20 @@ mod tests;
 use std::ffi::OsString;
 use std::path::{Path, PathBuf};
 
-pub use auth::{Auth, ClientProof, Flow, OAuth2, TokenCommand};
+pub use auth::Auth;
+pub use client_proof::ClientProof;
 pub use database::Database;
 pub use delivery::Delivery;
 pub use intake::Intake;
+pub use layer::PREFIX as ENVIRONMENT_PREFIX;
 pub use log::{Log, LogFormat};
 pub use mailbox::{IpFamily, Mailbox, Settle};
+pub use oauth2::{Flow, OAuth2};
 pub use ops::Ops;
 pub use problem::{Problem, Problems};
+pub use provider::Provider;
+pub use secrets::Secrets;
+pub use token_command::TokenCommand;
 pub use webhook::{Preset, Webhook};
 
 use section::{Reading, Section};
@@ -54,6 +65,8 @@ pub struct Config {
     pub ops: Ops,
     /// Logging.
     pub log: Log,
+    /// What refresh tokens are encrypted with.
+    pub secrets: Secrets,
     /// The mailboxes to empty. At least one; names are unique.
     pub mailboxes: Vec<Mailbox>,
     /// The webhooks to deliver to. May be empty; names are unique.
@@ -62,7 +75,8 @@ pub struct Config {
 
 impl Config {
     /// Reads the embedded defaults, over them `file`, over both the `POSTROOM__…` variables of `environment`
-    /// (which is `std::env::vars_os()` outside tests), and the files of secrets and certificates that they name.
+    /// (which is `std::env::vars_os()` outside tests), and the files of secrets and certificates that they
+    /// name.
     ///
     /// # Errors
     /// Every problem there is, except where the file can't be read or is no TOML: then nothing else can be
@@ -90,6 +104,7 @@ impl Config {
         self.delivery.write(&mut toml);
         self.ops.write(&mut toml);
         self.log.write(&mut toml);
+        self.secrets.write(&mut toml);
         self.mailboxes.iter().for_each(|mailbox| mailbox.write(&mut toml));
         self.webhooks.iter().for_each(|webhook| webhook.write(&mut toml));
         toml.into_text()
@@ -101,8 +116,16 @@ impl Config {
         let delivery = root.table("delivery", "a table headed [delivery]").and_then(Delivery::read);
         let ops = root.table("ops", "a table headed [ops]").and_then(Ops::read);
         let log = root.table("log", "a table headed [log]").and_then(Log::read);
+        let secrets = root.table("secrets", "a table headed [secrets]").and_then(Secrets::read);
         let mailboxes = read_mailboxes(&mut root);
         let webhooks = root.each("webhook", Webhook::read);
+        if secrets.as_ref().is_some_and(|secrets| secrets.keys.is_empty())
+            && mailboxes.iter().any(signs_in_by_device)
+        {
+            let remedy = "a mailbox signs in by device code, and its refresh token is kept encrypted: name \
+                          the key's file by key_file";
+            root.note("secrets.key", "nothing", secrets::KEY_ALLOWED, Some(remedy.to_owned()));
+        }
         root.end();
         Some(Self {
             database: database?,
@@ -110,10 +133,15 @@ impl Config {
             delivery: delivery?,
             ops: ops?,
             log: log?,
+            secrets: secrets?,
             mailboxes,
             webhooks,
         })
     }
+}
+
+fn signs_in_by_device(mailbox: &Mailbox) -> bool {
+    matches!(&mailbox.auth, Auth::OAuth2(oauth2) if matches!(oauth2.flow, Flow::Device))
 }
 
 /// Mailboxes that would take mail from one another make tickets of tickets, so none may.

@@ -30,6 +30,10 @@ impl Toml {
         self.plain(key, quote(value));
     }
 
+    pub(super) fn list<'t>(&mut self, key: &str, values: impl Iterator<Item = &'t str>) {
+        self.plain(key, format!("[{}]", values.map(quote).collect::<Vec<_>>().join(", ")));
+    }
+
     pub(super) fn duration(&mut self, key: &str, value: Duration) {
         self.text(key, &units::format_duration(value));
     }

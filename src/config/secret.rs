@@ -84,18 +84,33 @@ impl Section<'_> {
 
     /// The PEM certificates in the file that `key` names, if it does.
     pub(super) fn certificates(&mut self, key: &'static str) -> Option<Vec<u8>> {
+        if !self.has(key) {
+            return None;
+        }
+        // TLS only logs an extra certificate that it can't read, so it is tried here.
+        self.file(key, "a readable file with one or more PEM certificates", |pem| {
+            match native_tls::Certificate::stack_from_pem(pem) {
+                Ok(certificates) if !certificates.is_empty() => Ok(pem.to_vec()),
+                Ok(_) => Err("which holds no certificate"),
+                Err(_) => Err("which holds a broken certificate"),
+            }
+        })
+    }
+
+    /// What is in the file that `key` must name, or else its flaw as `parse` tells it.
+    pub(super) fn file<T>(
+        &mut self,
+        key: &'static str,
+        allowed: &str,
+        parse: impl FnOnce(&[u8]) -> Result<T, &'static str>,
+    ) -> Option<T> {
+        if !self.has(key) {
+            return self.missing(key, allowed);
+        }
         let path = self.path(key)?;
-        let flaw = match read(&path) {
-            // TLS only logs an extra certificate that it can't read, so it is tried here.
-            Ok(pem) => match native_tls::Certificate::stack_from_pem(&pem) {
-                Ok(certificates) if !certificates.is_empty() => return Some(pem),
-                Ok(_) => format!("{}, which holds no certificate", path.display()),
-                Err(_) => format!("{}, which holds a broken certificate", path.display()),
-            },
-            Err(flaw) => flaw,
-        };
-        self.refuse(key, flaw, "a readable file with one or more PEM certificates");
-        None
+        let parsed =
+            read(&path).and_then(|bytes| parse(&bytes).map_err(|flaw| format!("{}, {flaw}", path.display())));
+        parsed.map_err(|flaw| self.refuse(key, flaw, allowed)).ok()
     }
 }
 

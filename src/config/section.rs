@@ -112,6 +112,15 @@ impl<'a> Section<'a> {
         self.note(key, found, allowed, None);
     }
 
+    /// Notes a value that has no place here, if there is one: elsewhere it has, so it is no slip of the pen.
+    pub(super) fn misplaced(&mut self, key: &'static str, found: &str, remedy: &str) {
+        if self.has(key) {
+            self.take(key);
+            self.note(key, found, "nothing", Some(remedy.to_owned()));
+        }
+        self.known.remove(key);
+    }
+
     /// Notes that nothing is written for `key`.
     pub(super) fn missing<T>(&mut self, key: &'static str, allowed: &str) -> Option<T> {
         self.refuse(key, "nothing", allowed);

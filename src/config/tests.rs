@@ -3,6 +3,7 @@
 mod documented;
 mod mistakes;
 mod privacy;
+mod sign_in;
 
 use std::fs;
 use std::net::SocketAddr;
@@ -19,8 +20,8 @@ url = "postgres://postroom@localhost/postroom"
 
 [[mailbox]]
 name = "support"
-provider = "outlook.com"
-username = "support@outlook.com"
+host = "imap.example.com"
+username = "support@example.com"
 auth = { kind = "password", password = "00123" }
 "#;
 
@@ -111,9 +112,11 @@ fn the_least_configuration_gets_the_documented_defaults() {
     assert_eq!(config.ops.shutdown_grace.as_secs(), 25);
     assert_eq!(config.log.format, LogFormat::Text);
     assert_eq!(config.log.filter, "info");
+    assert!(config.secrets.keys.is_empty());
     assert!(config.webhooks.is_empty());
     let mailbox = &config.mailboxes[0];
-    assert_eq!((mailbox.host.as_str(), mailbox.port), ("imap-mail.outlook.com", 993));
+    assert_eq!((mailbox.host.as_str(), mailbox.port), ("imap.example.com", 993));
+    assert_eq!(mailbox.provider, None);
     assert_eq!(mailbox.folder, "INBOX");
     assert_eq!(mailbox.settle, Settle::Move { to: "Processed".to_owned() });
     assert_eq!(mailbox.poll_interval.as_secs(), 60);

@@ -43,6 +43,19 @@ impl Section<'_> {
         self.parsed("name", allowed, |value| name_of(value).map(str::to_owned))
     }
 
+    /// A string that is not private and has a form.
+    pub(super) fn word(
+        &mut self,
+        key: &'static str,
+        allowed: &str,
+        is_word: fn(&str) -> bool,
+    ) -> Option<String> {
+        self.parsed(key, allowed, |value| match &value.kind {
+            ValueKind::String(text) if !text.is_empty() && is_word(text) => Some(text.clone()),
+            _ => None,
+        })
+    }
+
     /// A whole number within `range`.
     pub(super) fn number<T>(&mut self, key: &'static str, range: RangeInclusive<T>) -> Option<T>
     where
@@ -75,6 +88,17 @@ impl Section<'_> {
             ValueKind::String(text) => units::parse_duration(text),
             _ => None,
         })
+    }
+
+    /// As [`Section::duration`], `longest` at most.
+    pub(super) fn duration_up_to(&mut self, key: &'static str, longest: Duration) -> Option<Duration> {
+        let duration = self.duration(key)?;
+        if duration > longest {
+            let allowed = format!("at most {}", units::format_duration(longest));
+            self.refuse(key, units::format_duration(duration), &allowed);
+            return None;
+        }
+        Some(duration)
     }
 
     /// A size in bytes, at least 1.

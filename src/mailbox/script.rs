@@ -41,6 +41,7 @@ impl Server {
 pub(super) fn mailbox() -> config::Mailbox {
     config::Mailbox {
         name: "support".to_owned(),
+        provider: None,
         host: "localhost".to_owned(),
         port: 993,
         ca_pem: None,

@@ -53,6 +53,44 @@ fn every_mistake_of_a_bad_file_is_told_at_once() {
         ca_file = "missing.pem"
         poll_interval = 60
 
+        [[mailbox]]
+        name = "billing"
+        provider = "microsoft365"
+        username = "agent@contoso.com\\billing"
+        auth = { kind = "password", password = "d" }
+
+        [[mailbox]]
+        name = "orders"
+        provider = "outlook.com"
+        username = "orders@outlook.com"
+        [mailbox.auth]
+        kind = "oauth2"
+        flow = "client_credentials"
+        clientid = "app"
+        client_secret = "3f0b1c1e-6d0f-4c53-8a0f-5ad3c6b0a111"
+
+        [[mailbox]]
+        name = "jobs"
+        provider = "microsoft365"
+        username = "jobs@contoso.com"
+        [mailbox.auth]
+        kind = "oauth2"
+        flow = "device"
+        client_id = "app"
+        tenant = "https://login.microsoftonline.com/contoso.com"
+        scope = "https://outlook.office.com/IMAP.AccessAsUser.All"
+        client_secret = "e"
+
+        [[mailbox]]
+        name = "press"
+        host = "imap.example.com"
+        username = "press"
+        auth = { kind = "token_command", command = 7, timeout = "1h" }
+
+        [secrets]
+        key = "too short"
+        previous_key = "too short"
+
         [[webhook]]
         name = "helpdesk"
         url = "http://helpdesk.internal"
@@ -128,7 +166,7 @@ fn mailboxes_may_not_take_mail_from_one_another() {
     let pair = |folder: &str, to: &str| {
         let one = r#"settle = { kind = "move", to = "Done" }"#;
         let other = LEAST.split_once("[[mailbox]]").unwrap().1.replace("support\"", "other\"");
-        let other = other.replace("support@", "Support@");
+        let other = other.replace("support@", "Support@").replace("imap.", "IMAP.");
         load(&format!(
             "{LEAST}{one}\n[[mailbox]]{other}folder = \"{folder}\"\nsettle = {{ kind = \"move\", to = \"{to}\" }}"
         ))

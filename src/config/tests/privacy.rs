@@ -27,6 +27,36 @@ fn problems_never_show_what_may_be_private() {
         username = "canary"
         auth = "canary"
 
+        [[mailbox]]
+        name = "sales"
+        provider = "outlook.com"
+        username = "canary\\@canary"
+        auth = { kind = "oauth2", flow = "client_credentials", client_secret = "", tenant = "x" }
+
+        [[mailbox]]
+        name = "orders"
+        provider = "microsoft365"
+        username = "canary@canary.com"
+
+        [mailbox.auth]
+        kind = "oauth2"
+        flow = "client_credentials"
+        client_id = "app"
+        tenant = "contoso.com"
+        authority = "https://canary:canary@localhost/?canary"
+        certificate_file = "secret"
+        private_key_file = "secret"
+
+        [[mailbox]]
+        name = "jobs"
+        host = "localhost"
+        username = "canary"
+        auth = { kind = "token_command", command = ["token", 7, "canary"], canari = "canary" }
+
+        [secrets]
+        key = "canary"
+        previous_key_file = "secret"
+
         [[webhook]]
         name = "helpdesk"
         url = "http://canary:canary@localhost/canary?token=canary"
@@ -42,7 +72,7 @@ fn problems_never_show_what_may_be_private() {
 
     // One key is called so, and keys are shown.
     assert_eq!(report.matches(CANARY).count(), 1, "{report}");
-    assert!(report.starts_with("there are 16 problems"), "{report}");
+    assert!(report.starts_with("there are 27 problems"), "{report}");
 }
 
 #[test]
@@ -73,16 +103,16 @@ fn syntax_errors_never_show_the_line() {
 
 #[test]
 fn neither_debug_nor_the_redacted_form_holds_a_secret() {
-    let key = "whsec_canarycanarycanarycanarycanaryca";
-    let toml =
-        LEAST.replace("postroom@localhost/postroom", "postroom:canary@localhost/postroom?password=canary");
-    let webhook =
-        WEBHOOK.replace("whsec_AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA", key).replace("/mail", "/mail?key=canary");
-    let toml = format!("{toml}{webhook}previous_secret = \"{key}\"").replace("00123", CANARY);
+    let setup = sign_in::of_every_kind();
+    let private_key = fs::read_to_string(setup.0.path().join("key.pem")).unwrap();
+    let private_line = private_key.lines().nth(1).unwrap();
 
-    let config = load(&toml).unwrap();
+    let config = setup.load().unwrap();
 
-    assert!(!format!("{config:?}").contains(CANARY), "{config:?}");
-    assert!(!format!("{config:?}").contains("support@outlook.com"), "{config:?}");
-    assert!(!config.redacted().contains(CANARY), "{}", config.redacted());
+    let (debug, redacted) = (format!("{config:?}"), config.redacted());
+    for secret in [CANARY, sign_in::KEY, private_line] {
+        assert!(!debug.contains(secret), "{debug}");
+        assert!(!redacted.contains(secret), "{redacted}");
+    }
+    assert!(!debug.contains("@example.com"), "{debug}");
 }
