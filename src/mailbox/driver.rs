@@ -47,10 +47,11 @@ pub(super) struct Driver {
     command_timeout: Duration,
     stall_timeout: Duration,
     username: String,
+    is_ipv6: bool,
 }
 
 impl Driver {
-    pub(super) fn new(wire: impl Wire + 'static, config: &config::Mailbox) -> Self {
+    pub(super) fn new(wire: impl Wire + 'static, is_ipv6: bool, config: &config::Mailbox) -> Self {
         Self {
             client: Client::new(Line::new(wire)),
             commands: 0,
@@ -59,7 +60,13 @@ impl Driver {
             command_timeout: config.command_timeout,
             stall_timeout: config.stall_timeout,
             username: config.username.clone(),
+            is_ipv6,
         }
+    }
+
+    /// Whether the connection goes over IPv6.
+    pub(super) fn is_ipv6(&self) -> bool {
+        self.is_ipv6
     }
 
     /// Reads the server's greeting, and the capabilities if it carries them.

@@ -7,6 +7,8 @@ use std::fmt;
 use std::io;
 use std::time::Duration;
 
+use crate::config::IpFamily;
+
 use super::server_text::ServerText;
 
 /// Why a mailbox could not be used.
@@ -19,6 +21,14 @@ pub enum Error {
         host: String,
         /// What the resolver said.
         source: io::Error,
+    },
+    /// The server's name has addresses, but none of the family that is wanted.
+    #[error("{host} has no {}", wanted(*family))]
+    NoAddress {
+        /// The name looked up.
+        host: String,
+        /// What is wanted.
+        family: IpFamily,
     },
     /// No address of the server took the connection.
     #[error("connecting to {host}:{port} failed")]
@@ -172,7 +182,8 @@ impl Error {
             | Self::TooMuch { .. }
             | Self::Renumbered { .. }
             | Self::Unreadable { .. } => true,
-            Self::Authority { .. }
+            Self::NoAddress { .. }
+            | Self::Authority { .. }
             | Self::Tls { fault: TlsFault::Untrusted | TlsFault::WrongName | TlsFault::Expired, .. }
             | Self::PreAuthenticated
             | Self::LoginDisabled
@@ -193,6 +204,7 @@ impl Error {
             | Self::Incomplete { .. }
             | Self::Refused { .. } => true,
             Self::Lookup { .. }
+            | Self::NoAddress { .. }
             | Self::Connect { .. }
             | Self::Authority { .. }
             | Self::Tls { .. }
@@ -212,7 +224,7 @@ impl Error {
     /// Which sort of failure it is, for a metric: one of [`crate::metric::MAILBOX_ERROR_KINDS`].
     pub fn kind(&self) -> &'static str {
         match self {
-            Self::Lookup { .. } | Self::Connect { .. } => "connect",
+            Self::Lookup { .. } | Self::NoAddress { .. } | Self::Connect { .. } => "connect",
             Self::Authority { .. } | Self::Tls { .. } => "tls",
             Self::PreAuthenticated | Self::LoginDisabled | Self::Unsendable | Self::LoginRefused { .. } => {
                 "login"
@@ -231,6 +243,7 @@ impl Error {
     pub fn cure(&self) -> &'static str {
         match self {
             Self::Lookup { .. } => "Check the spelling of `host`, and that this machine's DNS works.",
+            Self::NoAddress { .. } => "Set `ip_family` to \"auto\", or give the host such an address in DNS.",
             Self::Connect { source, .. } => match source.kind() {
                 io::ErrorKind::ConnectionRefused => {
                     "Nothing listens there. Check `host` and `port`; IMAP over TLS is port 993."
@@ -320,6 +333,14 @@ impl TlsFault {
         } else {
             Self::Handshake
         }
+    }
+}
+
+fn wanted(family: IpFamily) -> &'static str {
+    match family {
+        IpFamily::Auto => "address",
+        IpFamily::V4 => "IPv4 address",
+        IpFamily::V6 => "IPv6 address",
     }
 }
 

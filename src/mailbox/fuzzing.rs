@@ -13,7 +13,7 @@ pub async fn open(
     config: &config::Mailbox,
 ) -> Result<Session, Error> {
     let credential = super::Credential::configured(&config.auth).expect("a password");
-    super::connect::open(wire, config, &credential).await
+    super::connect::open(wire, false, config, &credential).await
 }
 
 /// Encodes a folder's name.

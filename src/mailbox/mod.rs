@@ -33,6 +33,7 @@ mod session;
 mod settle;
 mod sieve;
 mod string;
+mod trust;
 mod utf7;
 
 #[cfg(fuzzing)]

@@ -66,7 +66,7 @@ pub(super) fn password() -> Credential {
 pub(super) async fn connect(config: &config::Mailbox, transcript: &str) -> (Result<Session, Error>, Server) {
     let (client, server) = tokio::io::duplex(4 * 1024);
     let server = Server(tokio::spawn(play(server, transcript.to_owned())));
-    (open(client, config, &Credential::configured(&config.auth).unwrap()).await, server)
+    (open(client, false, config, &Credential::configured(&config.auth).unwrap()).await, server)
 }
 
 /// A session with a server that plays `transcript` after the login; the next tag is `P2`.

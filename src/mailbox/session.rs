@@ -26,6 +26,11 @@ impl Session {
         &self.capabilities
     }
 
+    /// Whether the connection goes over IPv6.
+    pub fn is_ipv6(&self) -> bool {
+        self.driver.is_ipv6()
+    }
+
     /// Says goodbye and closes the connection, within two seconds and whatever the server answers.
     pub async fn logout(mut self) {
         let goodbye = ["LOGOUT".to_owned()];
