@@ -36,7 +36,7 @@ pub(super) async fn open(
     config: &config::Mailbox,
     credential: &Credential,
 ) -> Result<Session, Error> {
-    let mut driver = Driver::new(wire, is_ipv6, config);
+    let mut driver = Driver::new(wire, is_ipv6, config, credential);
     let announced = driver.greeting(config.connect_timeout).await?;
     let announced = match announced {
         Some(announced) => announced,
@@ -228,7 +228,7 @@ mod tests {
         assert_eq!(wrong.to_string(), "login refused: [AUTHENTICATIONFAILED] Authentication failed.");
         assert!(!wrong.is_transient());
 
-        let bad = refused(&answered("S: P1 BAD User is authenticated but not connected.")).await;
+        let bad = refused(&answered("S: P1 BAD Command Argument Error. 12")).await;
         assert!(matches!(bad, Error::LoginRefused { .. }), "{bad}");
 
         let later = refused(&answered("S: P1 NO [UNAVAILABLE] Temporary authentication failure.")).await;

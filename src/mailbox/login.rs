@@ -11,10 +11,9 @@ use super::capability::Capabilities;
 use super::credential::Credential;
 use super::driver::Driver;
 use super::error::Error;
+use super::remedy::Meaning;
+use super::server_text::ServerText;
 use super::string::quoted;
-
-/// Refusals that are about the server's state, not about who we are (RFC 5530).
-const NOT_NOW: [&str; 4] = ["[UNAVAILABLE]", "[SERVERBUG]", "[INUSE]", "[LIMIT]"];
 
 /// Logs in. Gives the capabilities if the server announces them with its OK.
 pub(super) async fn login(
@@ -38,7 +37,7 @@ pub(super) async fn login(
             capabilities = Capabilities::read(response).or(capabilities.take());
         })
         .await
-        .map_err(refused)?;
+        .map_err(|error| refused(error, credential.is_token()))?;
     Ok(capabilities)
 }
 
@@ -63,13 +62,14 @@ fn login_lines(username: &str, password: &str) -> Result<Vec<String>, Error> {
     Ok(lines)
 }
 
-/// Tells a refused login from a server that is out of order. What Exchange says beyond response codes belongs
-/// here as well.
-fn refused(error: Error) -> Error {
+/// Tells a refused login from a server that is out of order.
+fn refused(error: Error, by_token: bool) -> Error {
     match error {
-        Error::Refused { said, .. } if !said.as_ref().is_some_and(|said| said.has_code(&NOT_NOW)) => {
-            Error::LoginRefused { said }
+        Error::Refused { said, .. } if said.as_ref().map(ServerText::meaning) != Some(Meaning::NotNow) => {
+            Error::LoginRefused { by_token, said }
         }
+        // Not one that had been good before.
+        Error::TokenExpired { .. } => Error::LoginRefused { by_token, said: None },
         other => other,
     }
 }

@@ -8,6 +8,7 @@ use futures_util::future::BoxFuture;
 use crate::config;
 use crate::mailbox::error::{Answer, Error};
 use crate::mailbox::plan::{Plan, Removal};
+use crate::mailbox::remedy::Remedy;
 use crate::mailbox::script;
 use crate::mailbox::session::Session;
 use crate::message::{Extent, Listed, Uid, UidSet};
@@ -37,6 +38,16 @@ const TARGET_IS_THERE: &str = r#"
 
 const CALLS: &[Call] = &[
     Call {
+        transcript: r#"C: P2 SELECT "INBOX""#,
+        tag: "P2",
+        refused: r#"
+            C: P3 LIST "" "INBOX"
+            S: * LIST () "/" INBOX
+            S: P3 OK done
+        "#,
+        run: |session| select(session).boxed(),
+    },
+    Call {
         transcript: r#"C: P2 LIST "" "*""#,
         tag: "P2",
         refused: "",
@@ -46,6 +57,17 @@ const CALLS: &[Call] = &[
         transcript: r#"C: P2 LIST "" "Done""#,
         tag: "P2",
         refused: "",
+        run: |session| session.ensure_folder("Done").boxed(),
+    },
+    Call {
+        transcript: r#"C: P2 LIST "" "Done"
+                       S: P2 OK done
+                       C: P3 CREATE "Done""#,
+        tag: "P3",
+        refused: r#"
+            C: P4 LIST "" "Done"
+            S: P4 OK done
+        "#,
         run: |session| session.ensure_folder("Done").boxed(),
     },
     Call {
@@ -126,6 +148,10 @@ async fn folders(session: &mut Session) -> Result<(), Error> {
     session.folders().await.map(drop)
 }
 
+async fn select(session: &mut Session) -> Result<(), Error> {
+    session.select("INBOX").await.map(drop)
+}
+
 async fn list(session: &mut Session) -> Result<(), Error> {
     session.select("INBOX").await?.list(Uid(0)).await.map(drop)
 }
@@ -157,7 +183,7 @@ fn listed(uid: u32) -> Listed {
 impl Call {
     /// Runs the call against a server that ends with `ending`, in which `TAG` stands for the awaited tag.
     async fn fails_with(&self, ending: &str) -> Error {
-        let select = if self.tag == "P2" { "" } else { SELECT };
+        let select = if self.transcript.starts_with("C: P2") { "" } else { SELECT };
         let ending = ending.replace("TAG", self.tag);
         let (mut session, _server) = script::session(&format!("{select}{}\n{ending}", self.transcript)).await;
 
@@ -186,8 +212,8 @@ async fn the_end_of_the_connection_is_an_error_in_every_command() {
         let inside = call.fails_with("S> * 1 FETCH (UI").await;
         assert!(matches!(inside, Error::Closed { said: None, .. }), "{}: {inside}", call.transcript);
 
-        let bye = call.fails_with("S: * BYE Session invalidated - AccessTokenExpired").await;
-        assert!(bye.to_string().ends_with(": Session invalidated - AccessTokenExpired"), "{bye}");
+        let bye = call.fails_with("S: * BYE Connection is closed. 13").await;
+        assert!(bye.to_string().ends_with(": Connection is closed. 13"), "{bye}");
         assert!(matches!(bye, Error::Closed { said: Some(_), .. }), "{}: {bye}", call.transcript);
     }
 }
@@ -209,6 +235,69 @@ async fn an_answer_out_of_step_is_an_error_in_every_command() {
             }
             let error = call.fails_with(ending).await;
             assert!(matches!(error, Error::Unreadable { .. }), "{} then {ending}: {error}", call.transcript);
+        }
+    }
+}
+
+#[tokio::test]
+async fn what_exchange_says_has_its_remedy_in_every_command() {
+    let pause = |milliseconds| Remedy::BackOff(Duration::from_millis(milliseconds));
+    for (ending, remedy, kind) in [
+        (
+            "S: TAG NO Request is throttled. Suggested Backoff Time: 299961 milliseconds
+             S: * BYE Connection closed. 14",
+            pause(299_961),
+            "throttled",
+        ),
+        ("S: TAG BAD Request is throttled. Suggested Backoff Time: 1 milliseconds", pause(1), "throttled"),
+        ("S: * BYE request is throttled. suggested backoff time: 20 milliseconds", pause(20), "throttled"),
+        ("S: TAG NO Request is throttled.", pause(300_000), "throttled"),
+        ("S: * BYE Session invalidated - AccessTokenExpired", Remedy::Refresh, "expired"),
+        (
+            "S: * BYE Session invalidated - AccessTokenExpired
+             S: TAG BAD Command received in Invalid state.",
+            Remedy::Refresh,
+            "expired",
+        ),
+        (
+            "S: TAG BAD User is authenticated but not connected.
+             S: * BYE Connection closed. 14",
+            Remedy::Configuration,
+            "login",
+        ),
+        ("S: TAG NO User is authenticated but not connected.", Remedy::Configuration, "login"),
+        ("S: TAG BAD Command received in Invalid state.", Remedy::Retry, "unreadable"),
+        ("S: * BYE Connection is closed. 13", Remedy::Retry, "closed"),
+        ("S: * BYE Connection closed. 14", Remedy::Retry, "closed"),
+        ("S: * BYE Microsoft Exchange Server IMAP4 server signing off.", Remedy::Retry, "closed"),
+        ("S: * BYE Connection closed. 14\nS: TAG NO not now", Remedy::Retry, "closed"),
+    ] {
+        for call in CALLS {
+            // Nothing follows it, so a command more would end otherwise.
+            let error = call.fails_with(ending).await;
+            assert_eq!(error.remedy(), remedy, "{} then {ending}: {error}", call.transcript);
+            assert_eq!(error.kind(), kind, "{error}");
+            assert_eq!(error.is_about_session(), kind != "closed", "{error}");
+            assert!(!error.is_refusal(), "{error}");
+            assert_eq!(error.is_transient(), remedy != Remedy::Configuration, "{error}");
+        }
+    }
+}
+
+#[tokio::test]
+async fn a_server_that_cannot_at_the_moment_refuses_the_one_thing() {
+    for text in [
+        "NO Server Unavailable. 15",
+        "NO [UNAVAILABLE] Backend is away.",
+        "NO [INUSE] Mailbox is locked.",
+        "NO [LIMIT] Too much.",
+        "BAD Command Argument Error. 11",
+    ] {
+        for call in CALLS {
+            let error = call.fails_with(&format!("S: TAG {text}\n{}", call.refused)).await;
+            assert!(error.is_refusal(), "{} then {text}: {error}", call.transcript);
+            assert_eq!(error.remedy(), Remedy::Retry, "{error}");
+            assert!(!error.is_about_session(), "{error}");
         }
     }
 }
