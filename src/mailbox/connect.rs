@@ -116,7 +116,6 @@ async fn handshake(
 
 #[cfg(test)]
 mod tests {
-    use secrecy::SecretString;
     use tokio::io::{AsyncReadExt, AsyncWriteExt};
 
     use crate::mailbox::script;
@@ -202,63 +201,6 @@ mod tests {
             let error = session.unwrap_err();
             assert!(matches!(error, Error::Timeout { .. }), "{error}");
         }
-    }
-
-    #[tokio::test]
-    async fn no_password_is_sent_to_a_server_that_takes_none() {
-        let error = refused("S: * OK [CAPABILITY IMAP4rev1 LOGINDISABLED] ready").await;
-
-        assert!(matches!(error, Error::LoginDisabled), "{error}");
-        assert!(!error.is_transient());
-    }
-
-    #[tokio::test]
-    async fn a_refused_login_is_told_from_a_server_out_of_order() {
-        let answered = |answer: &str| {
-            format!(
-                r#"
-                S: * OK [CAPABILITY IMAP4rev1] ready
-                C: P1 LOGIN "support@example.com" "secret"
-                {answer}
-                "#
-            )
-        };
-
-        let wrong = refused(&answered("S: P1 NO [AUTHENTICATIONFAILED] Authentication failed.")).await;
-        assert_eq!(wrong.to_string(), "login refused: [AUTHENTICATIONFAILED] Authentication failed.");
-        assert!(!wrong.is_transient());
-
-        let bad = refused(&answered("S: P1 BAD Command Argument Error. 12")).await;
-        assert!(matches!(bad, Error::LoginRefused { .. }), "{bad}");
-
-        let later = refused(&answered("S: P1 NO [UNAVAILABLE] Temporary authentication failure.")).await;
-        assert!(matches!(later, Error::Refused { during: "LOGIN", .. }), "{later}");
-        assert!(later.is_transient());
-
-        let cut = refused(&answered("S: * BYE Connection closed. 14")).await;
-        assert_eq!(cut.to_string(), "the server closed the connection during LOGIN: Connection closed. 14");
-    }
-
-    #[tokio::test]
-    async fn a_password_that_a_quoted_string_cannot_hold_is_sent_as_a_literal() {
-        let config = config::Mailbox {
-            auth: config::Auth::Password(SecretString::from("pässe")),
-            ..script::mailbox()
-        };
-        let (session, server) = script::connect(
-            &config,
-            r#"
-            S: * OK [CAPABILITY IMAP4rev1] ready
-            C: P1 LOGIN "support@example.com" {6}
-            S: + go on
-            C: pässe
-            S: P1 OK [CAPABILITY IMAP4rev1] welcome
-            "#,
-        )
-        .await;
-
-        session.unwrap();
-        server.finished().await;
     }
 
     #[tokio::test]

@@ -29,6 +29,7 @@ mod login;
 mod meter;
 mod plan;
 mod remedy;
+mod sasl;
 mod select;
 mod server_text;
 mod session;
