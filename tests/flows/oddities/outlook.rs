@@ -159,6 +159,15 @@ impl Outlook {
         rows.into_iter().map(|row| (row[0].parse().unwrap(), row[1].clone())).collect()
     }
 
+    /// These many messages are in the inbox, and nothing is held against any.
+    pub(super) async fn assert_only_waits(&self, count: usize) {
+        assert_eq!(self.exchange.count("INBOX"), count);
+        let blamed = "SELECT uid::text, state, attempts::text, coalesce(reason, '') FROM ledger
+                      WHERE attempts > 0 OR state = 'held' OR reason IS NOT NULL";
+        let blamed = self.database.rows(blamed).await.unwrap();
+        assert!(blamed.is_empty(), "{blamed:?}");
+    }
+
     /// What must hold in the end, and that nothing is left to do: every mail is one message with its exact source, and
     /// is in the target folder, or it is held and still in the inbox.
     pub(super) async fn assert_emptied(&self) {
