@@ -2,7 +2,7 @@
 
 #![expect(clippy::unwrap_used, reason = "a failed setup step is a failed test")]
 
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use devstack::{Account, Dovecot, Options};
 use postroom::config;
@@ -12,6 +12,7 @@ use secrecy::SecretString;
 use tokio::io::copy_bidirectional;
 use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::oneshot;
+use tokio_util::sync::CancellationToken;
 
 /// A Dovecot and an account on it.
 struct Server {
@@ -373,6 +374,73 @@ async fn a_missing_folder_is_named() {
 
     assert_eq!(error.to_string(), "there is no folder \"Suport\"");
     session.select("INBOX").await.unwrap();
+}
+
+/// Longer than any test: a wait that ends by it was not ended by what the test is about.
+const LONG: Duration = Duration::from_mins(9);
+
+#[tokio::test]
+async fn new_mail_ends_a_wait() {
+    let server = Server::start().await;
+    server.deliver(2);
+    let mut session = server.log_in().await;
+    assert!(session.pushes() && !session.is_ipv6());
+    assert_eq!(list(&mut session).await.len(), 2);
+    let stop = CancellationToken::new();
+
+    // While it waits, between a listing and a wait, and again after both.
+    let (waited, ()) = tokio::join!(session.wait(LONG, &stop), async { server.deliver(1) });
+    waited.unwrap();
+    assert_eq!(list(&mut session).await.len(), 3);
+    server.deliver(1);
+    session.wait(LONG, &stop).await.unwrap();
+    assert_eq!(list(&mut session).await.len(), 4);
+    let (waited, ()) = tokio::join!(session.wait(LONG, &stop), async { server.deliver(1) });
+    waited.unwrap();
+
+    assert_eq!(list(&mut session).await.len(), 5);
+    session.logout().await;
+}
+
+#[tokio::test]
+async fn a_wait_that_is_stopped_or_has_lasted_long_enough_leaves_the_session_in_step() {
+    let server = Server::start().await;
+    server.deliver(2);
+    let mut session = server.log_in().await;
+    let moved = Plan::Move { to: "Done".to_owned() };
+    let stop = CancellationToken::new();
+
+    for uid in [1, 2] {
+        let mut inbox = session.select("INBOX").await.unwrap();
+        assert!(inbox.settle(&moved, &uids([uid])).await.unwrap().is_empty());
+        if uid == 1 {
+            let limit = Duration::from_millis(100);
+            let began = Instant::now();
+            session.wait(limit, &stop).await.unwrap();
+            assert!(began.elapsed() >= limit, "our own settling is no news");
+        } else {
+            let (waited, ()) = tokio::join!(session.wait(LONG, &stop), async { stop.cancel() });
+            waited.unwrap();
+        }
+    }
+
+    assert!(list(&mut session).await.is_empty());
+    assert_eq!(server.numbers("Done"), [1, 2]);
+}
+
+#[tokio::test]
+async fn without_idle_a_wait_is_a_pause_and_the_mail_is_there_afterwards() {
+    let server = Server::without(&["IDLE"]).await;
+    let mut session = server.log_in().await;
+    assert!(!session.pushes());
+    assert!(list(&mut session).await.is_empty());
+    server.deliver(1);
+    let began = Instant::now();
+
+    session.wait(Duration::from_millis(100), &CancellationToken::new()).await.unwrap();
+
+    assert!(began.elapsed() >= Duration::from_millis(100));
+    assert_eq!(list(&mut session).await.len(), 1);
 }
 
 #[tokio::test]

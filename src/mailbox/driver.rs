@@ -46,6 +46,8 @@ pub(super) struct Driver {
     client: Client<Line>,
     commands: u64,
     exists: Option<u32>,
+    /// Whether the folder may hold mail that no listing has shown.
+    has_news: bool,
     /// What the UIDs of the folder that is open belong to.
     uidvalidity: Option<UidValidity>,
     command_timeout: Duration,
@@ -78,6 +80,7 @@ impl Driver {
             client: Client::new(Line::new(wire)),
             commands: 0,
             exists: None,
+            has_news: false,
             uidvalidity: None,
             command_timeout: config.command_timeout,
             stall_timeout: config.stall_timeout,
@@ -130,7 +133,6 @@ impl Driver {
         limit: Duration,
         mut each: impl FnMut(&Response<'_>),
     ) -> Result<(), Error> {
-        self.client.get_mut().limit_literals(None);
         self.catch_up(name)?;
         self.exchange(name, lines, limit, |response| {
             each(response);
@@ -186,15 +188,40 @@ impl Driver {
         self.uidvalidity = Some(uidvalidity);
     }
 
+    /// Whether a folder is open.
+    pub(super) fn has_folder(&self) -> bool {
+        self.uidvalidity.is_some()
+    }
+
     /// Forgets the folder that was selected.
     pub(super) fn forget_folder(&mut self) {
         self.exists = None;
+        self.has_news = false;
         self.uidvalidity = None;
+    }
+
+    /// Takes note that the end of the folder is asked for now: all that has been told of before will be shown.
+    pub(super) fn begin_listing(&mut self, during: &'static str) -> Result<(), Error> {
+        self.catch_up(during)?;
+        self.has_news = false;
+        Ok(())
+    }
+
+    /// Whether the server has told of messages since then, or since the folder was opened.
+    pub(super) fn has_news(&self) -> bool {
+        self.has_news
+    }
+
+    /// Limit of one command.
+    pub(super) fn command_timeout(&self) -> Duration {
+        self.command_timeout
     }
 
     /// Reads what the server has said since the last command and that has arrived. UIDs that have lost their meaning
     /// meanwhile must not be in the next.
-    fn catch_up(&mut self, during: &'static str) -> Result<(), Error> {
+    pub(super) fn catch_up(&mut self, during: &'static str) -> Result<(), Error> {
+        // Nobody has asked for mail.
+        self.client.get_mut().limit_literals(None);
         while let Some(read) = unpanicked(self.client.read_response()).now_or_never() {
             let response = self.arrived(during, read)?;
             match response.parsed() {
@@ -260,14 +287,22 @@ impl Driver {
     }
 
     /// Sends the first line of a command, and gives its tag.
-    async fn begin(&mut self, during: &'static str, line: &str) -> Result<String, Error> {
+    pub(super) async fn begin(&mut self, during: &'static str, line: &str) -> Result<String, Error> {
         self.commands += 1;
         let tag = format!("P{}", self.commands);
         self.send(during, &format!("{tag} {line}")).await?;
         Ok(tag)
     }
 
-    async fn send(&mut self, during: &'static str, line: &str) -> Result<(), Error> {
+    /// Waits for the next response to the command with this tag. Nothing is lost when the future is dropped.
+    pub(super) async fn hear(&mut self, during: &'static str, tag: &str) -> Result<Heard, Error> {
+        let read = unpanicked(self.client.read_response()).await;
+        let response = self.arrived(during, read)?;
+        self.judge(during, tag, response.parsed())
+    }
+
+    /// Sends a line of the command that runs.
+    pub(super) async fn send(&mut self, during: &'static str, line: &str) -> Result<(), Error> {
         let wire = self.client.get_mut();
         let sent = match wire.write_all(format!("{line}\r\n").as_bytes()).await {
             Ok(()) => wire.flush().await,
@@ -312,7 +347,11 @@ impl Driver {
     /// Takes note of what a response says of the open folder, whoever asked.
     fn heed(&mut self, during: &'static str, response: &Response<'_>) -> Result<(), Error> {
         match response {
-            Response::MailboxData(MailboxDatum::Exists(messages)) => self.exists = Some(*messages),
+            Response::MailboxData(MailboxDatum::Exists(messages)) => {
+                // Fewer, without an EXPUNGE for each: then nothing is known.
+                self.has_news |= self.exists.is_some_and(|known| known != *messages);
+                self.exists = Some(*messages);
+            }
             Response::Expunge(_) => self.exists = self.exists.map(|messages| messages.saturating_sub(1)),
             _ => {}
         }

@@ -23,6 +23,7 @@ mod driver;
 mod error;
 mod fetch;
 mod folder;
+mod idle;
 mod line;
 mod list;
 mod login;

@@ -21,7 +21,7 @@ use super::session::Session;
 const LOGIN: &str = r#"
     S: * OK [CAPABILITY IMAP4rev1] ready
     C: P1 LOGIN "support@example.com" "secret"
-    S: P1 OK [CAPABILITY IMAP4rev1 MOVE UIDPLUS] welcome
+    S: P1 OK [CAPABILITY IMAP4rev1 IDLE MOVE UIDPLUS] welcome
 "#;
 
 /// How long a client may take to send what the transcript says.

@@ -26,6 +26,8 @@ pub struct Selected<'a> {
 impl Session {
     /// Opens a folder, named in UTF-8. The one that was open before is closed, without expunging anything.
     pub async fn select(&mut self, folder: &str) -> Result<Selected<'_>, Error> {
+        // What is still to be read is about the folder that was open.
+        self.driver.catch_up("SELECT")?;
         self.driver.forget_folder();
         let mut facts = Facts::default();
         let opened =
