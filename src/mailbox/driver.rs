@@ -17,19 +17,20 @@ use std::panic::AssertUnwindSafe;
 use std::time::Duration;
 
 use async_imap::Client;
-use async_imap::imap_proto::{AttributeValue, MailboxDatum, Outcome, Response, ResponseCode, Status};
+use async_imap::imap_proto::{MailboxDatum, Outcome, Response, ResponseCode, Status};
 use futures_util::FutureExt;
 use tokio::io::{AsyncRead, AsyncWrite, AsyncWriteExt};
 use tokio::time::timeout;
 
 use crate::config;
-use crate::message::{Uid, UidValidity};
+use crate::message::UidValidity;
 
 use super::capability::Capabilities;
 use super::credential::Credential;
 use super::error::{Answer, Error};
 use super::line::Line;
 use super::remedy::{Meaning, Remedy};
+use super::response::code;
 use super::server_text::ServerText;
 
 /// The slowest transfer we wait for, in bytes a second. It lengthens the deadline of a command that fetches
@@ -407,24 +408,6 @@ fn told(bye: &mut Option<Error>, error: Error) -> Error {
 /// one): that is one more way of being unreadable, not a reason to die.
 async fn unpanicked<R>(reading: impl Future<Output = io::Result<Option<R>>>) -> io::Result<Option<R>> {
     AssertUnwindSafe(reading).catch_unwind().await.unwrap_or_else(|_| Err(io::ErrorKind::Other.into()))
-}
-
-/// The code of a status response, tagged or not.
-pub(super) fn code<'r>(response: &'r Response<'_>) -> Option<&'r ResponseCode<'r>> {
-    match response {
-        Response::Done { outcome, .. } | Response::Data { outcome, .. } => outcome.code.as_ref(),
-        _ => None,
-    }
-}
-
-/// The UID and the items of a FETCH response. One without a UID is news about flags that nobody asked for.
-pub(super) fn fetched<'r>(response: &'r Response<'_>) -> Option<(Uid, &'r [AttributeValue<'r>])> {
-    let Response::Fetch(_, items) = response else { return None };
-    let uid = items.iter().find_map(|item| match item {
-        AttributeValue::Uid(uid) => Some(Uid(*uid)),
-        _ => None,
-    })?;
-    Some((uid, items))
 }
 
 /// Cuts `length` bytes out of a response's buffer in place, so that a large mail is never in memory twice.

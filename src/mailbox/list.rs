@@ -11,8 +11,8 @@ use chrono::{DateTime, Datelike, FixedOffset};
 
 use crate::message::{Listed, Uid, UidSet};
 
-use super::driver::fetched;
 use super::error::Error;
+use super::response::fetched;
 use super::select::Selected;
 
 /// The most messages in one listing.

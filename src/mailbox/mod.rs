@@ -30,6 +30,7 @@ mod login;
 mod meter;
 mod plan;
 mod remedy;
+mod response;
 mod sasl;
 mod select;
 mod server_text;

@@ -6,9 +6,10 @@ use async_imap::imap_proto::ResponseCode;
 
 use crate::message::{Uid, UidValidity};
 
-use super::driver::{Driver, code};
+use super::driver::Driver;
 use super::error::Error;
 use super::folder::{has_folder, wire_name};
+use super::response::code;
 use super::session::Session;
 
 /// A folder that is open in a session. The UIDs in its answers and arguments belong to its
