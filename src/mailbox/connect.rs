@@ -47,7 +47,7 @@ pub(super) async fn open(
         Some(announced) => announced,
         None => Capabilities::ask(&mut driver).await?,
     };
-    tracing::debug!(mailbox = config.name, %capabilities, "logged in");
+    tracing::debug!(mailbox = config.name, is_ipv6, %capabilities, "logged in");
     Ok(Session::new(driver, capabilities))
 }
 

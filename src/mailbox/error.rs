@@ -99,7 +99,10 @@ pub enum Error {
         during: &'static str,
     },
     /// The server has had enough for a while.
-    #[error("the server throttles: it answered {during} with a pause of {}", humantime::format_duration(*pause))]
+    #[error(
+        "{during} was throttled: the server wants to be left alone for {}",
+        humantime::format_duration(*pause)
+    )]
     Throttled {
         /// The command's name, or the step of connecting.
         during: &'static str,
