@@ -5,17 +5,18 @@ CARGO ?= $(or $(shell command -v cargo),$(HOME)/.cargo/bin/cargo)
 # Where cargo leaves what it builds.
 TARGET := $(or $(CARGO_TARGET_DIR),target)
 
-# Given on the command line: `make demo-send SUBJECT="…" TEXT="…"`, `make demo DEMO_ONCE=1`.
+# Given on the command line: `make demo-send SUBJECT="…" TEXT="…"`, `make demo DEMO_ONCE=1 PROVIDER=exchange`.
 SUBJECT ?= Hello from the terminal
 TEXT ?= Can you help me?
 export DEMO_ONCE
+export PROVIDER
 
 .PHONY: help
 help: ## list the targets
 	@sed -n 's/^\([a-z-]*\):[^#]*## /\1\t/p' $(MAKEFILE_LIST) | expand -t 14
 
 .PHONY: demo
-demo: deps ## the worker at work: private servers, forty-odd mails, until Ctrl-C (DEMO_ONCE=1: then exits)
+demo: deps ## the worker at work: private servers, forty-odd mails, until Ctrl-C (DEMO_ONCE=1: then exits; PROVIDER=exchange: Outlook)
 	@$(CARGO) build --locked --workspace --bins
 	@$(TARGET)/debug/demo
 

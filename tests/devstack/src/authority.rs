@@ -8,10 +8,12 @@ use openssl::error::ErrorStack;
 use openssl::hash::MessageDigest;
 use openssl::nid::Nid;
 use openssl::pkey::{PKey, Private};
+use openssl::rsa::Rsa;
 use openssl::x509::extension::{
     BasicConstraints, ExtendedKeyUsage, KeyUsage, SubjectAlternativeName, SubjectKeyIdentifier,
 };
 use openssl::x509::{X509, X509Builder, X509NameBuilder};
+use tokio_native_tls::TlsAcceptor;
 
 const NAME: &str = "Postroom devstack";
 const DAYS: u32 = 30;
@@ -26,7 +28,7 @@ pub struct Authority {
 
 /// A server's certificate and key, in PEM.
 #[derive(Debug)]
-pub(crate) struct Identity {
+pub(crate) struct Certified {
     pub(crate) certificate: Vec<u8>,
     pub(crate) key: Vec<u8>,
 }
@@ -43,8 +45,20 @@ impl Authority {
     }
 
     /// Makes a certificate for a server that is reached by the DNS name `host`.
-    pub(crate) fn identify(&self, host: &str) -> Result<Identity> {
+    pub(crate) fn certify(&self, host: &str) -> Result<Certified> {
         self.issue(host).with_context(|| format!("making a certificate for {host}"))
+    }
+
+    /// Makes a certificate with an RSA key, as identity platforms want it, for a program that proves who it is by it.
+    pub(crate) fn certify_client(&self, name: &str) -> Result<Certified> {
+        self.issue_client(name).with_context(|| format!("making a certificate for {name}"))
+    }
+
+    /// Sets up TLS for a server in this process that is reached by the DNS name `host`.
+    pub(crate) fn acceptor(&self, host: &str) -> Result<TlsAcceptor> {
+        let certified = self.certify(host)?;
+        let identity = native_tls::Identity::from_pkcs8(&certified.certificate, &certified.key)?;
+        Ok(native_tls::TlsAcceptor::new(identity).context("setting up TLS")?.into())
     }
 
     fn make() -> Result<Self, ErrorStack> {
@@ -60,7 +74,7 @@ impl Authority {
         Ok(Self { certificate, key, pem })
     }
 
-    fn issue(&self, host: &str) -> Result<Identity, ErrorStack> {
+    fn issue(&self, host: &str) -> Result<Certified, ErrorStack> {
         let key = new_key()?;
         let mut draft = draft(host, &key)?;
         draft.append_extension(BasicConstraints::new().build()?)?;
@@ -70,7 +84,14 @@ impl Authority {
             .build(&draft.x509v3_context(Some(&self.certificate), None))?;
         draft.append_extension(names)?;
         draft.sign(&self.key, MessageDigest::sha256())?;
-        Ok(Identity { certificate: draft.build().to_pem()?, key: key.private_key_to_pem_pkcs8()? })
+        Ok(Certified { certificate: draft.build().to_pem()?, key: key.private_key_to_pem_pkcs8()? })
+    }
+
+    fn issue_client(&self, name: &str) -> Result<Certified, ErrorStack> {
+        let key = PKey::from_rsa(Rsa::generate(2048)?)?;
+        let mut draft = draft(name, &key)?;
+        draft.sign(&self.key, MessageDigest::sha256())?;
+        Ok(Certified { certificate: draft.build().to_pem()?, key: key.private_key_to_pem_pkcs8()? })
     }
 }
 

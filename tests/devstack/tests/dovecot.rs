@@ -5,7 +5,8 @@ use std::net::TcpStream;
 use std::time::Duration;
 
 use anyhow::{Context, Result, ensure};
-use devstack::{Account, Dovecot, Options};
+use devstack::identity::{Access, Habits};
+use devstack::{Account, Dovecot, Identity, Options};
 use openssl::ssl::{SslConnector, SslMethod, SslStream};
 
 const LIMIT: Duration = Duration::from_secs(20);
@@ -29,6 +30,23 @@ impl Client {
         let answer = client.ask(&format!("LOGIN {} \"{}\"", account.user(), account.password()))?;
         ensure!(answer.contains("t OK"), "{answer}");
         Ok(client)
+    }
+
+    /// Logs in by a mechanism and returns the tagged answer. A challenge, in which Dovecot explains its refusal, is
+    /// answered by nothing.
+    fn authenticate(&mut self, mechanism: &str, response: &str) -> Result<String> {
+        let response = openssl::base64::encode_block(response.as_bytes());
+        self.0.get_mut().write_all(format!("t AUTHENTICATE {mechanism} {response}\r\n").as_bytes())?;
+        loop {
+            let mut line = String::new();
+            ensure!(self.0.read_line(&mut line)? > 0, "the connection ended");
+            if line.starts_with("t ") {
+                return Ok(line);
+            }
+            if line.starts_with("+ ") {
+                self.0.get_mut().write_all(b"\r\n")?;
+            }
+        }
     }
 
     /// Sends a command and returns everything up to its tagged answer.
@@ -167,5 +185,43 @@ async fn a_killed_server_takes_its_processes_along_and_comes_back_with_its_mail(
 
     let answer = Client::log_in(&dovecot, &account)?.ask("STATUS INBOX (MESSAGES)")?;
     assert!(answer.contains("(MESSAGES 1)"), "{answer}");
+    Ok(())
+}
+
+// The platform must answer while this test's client waits for Dovecot.
+#[tokio::test(flavor = "multi_thread")]
+async fn an_access_token_opens_the_account_that_it_is_for_while_it_is_good() -> Result<()> {
+    const ANNA: &str = "anna@example.com";
+    let identity = Identity::start(Habits::default()).await?;
+    let url = identity.introspection_url();
+    let options = Options { introspection_url: Some(&url), ..Options::default() };
+    let dovecot = Dovecot::start(options).await?;
+    let account = dovecot.account(ANNA)?;
+    account.deliver(b"Subject: one\n\n")?;
+    // As long as Microsoft's, and of their form.
+    let token = ["eyJ0eXAi", "eyJhdWQi", "c2lnbg"].map(|part| part.repeat(100)).join(".");
+    identity.tokens().add(&token, Access::imap(ANNA), LIMIT);
+    let xoauth2 = |user: &str| format!("user={user}\x01auth=Bearer {token}\x01\x01");
+    let bearer = format!("n,a={ANNA},\x01auth=Bearer {token}\x01\x01");
+
+    let capabilities = Client::connect(&dovecot)?.ask("CAPABILITY")?;
+    for mechanism in ["PLAIN", "XOAUTH2", "OAUTHBEARER"] {
+        assert!(capabilities.contains(&format!(" AUTH={mechanism}")), "{capabilities}");
+    }
+    for (mechanism, response) in [("XOAUTH2", &xoauth2(ANNA)), ("OAUTHBEARER", &bearer)] {
+        let mut client = Client::connect(&dovecot)?;
+        let answer = client.authenticate(mechanism, response)?;
+        assert!(answer.starts_with("t OK"), "{answer}");
+        assert!(client.ask("STATUS INBOX (MESSAGES)")?.contains("(MESSAGES 1)"));
+    }
+    assert!(Client::log_in(&dovecot, &account).is_ok(), "the password still opens it, too");
+
+    let answer = Client::connect(&dovecot)?.authenticate("XOAUTH2", &xoauth2("berta@example.com"))?;
+    assert!(answer.starts_with("t NO"), "{answer}");
+    identity.tokens().expire_all();
+    for (mechanism, response) in [("XOAUTH2", &xoauth2(ANNA)), ("OAUTHBEARER", &bearer)] {
+        let answer = Client::connect(&dovecot)?.authenticate(mechanism, response)?;
+        assert!(answer.starts_with("t NO"), "{answer}");
+    }
     Ok(())
 }

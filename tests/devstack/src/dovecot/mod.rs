@@ -1,6 +1,6 @@
 //! A private Dovecot: IMAP over TLS on a port of loopback, Maildir, any number of accounts.
 //!
-//! Every user name logs in with [`PASSWORD`]; an account is the Maildir that belongs to a name. So tests may share a
+//! Every user name logs in with [`PASSWORD`] or, where it is told whom to ask, with an access token; an account is the Maildir that belongs to a name. So tests may share a
 //! server and still not see each other's mail.
 
 mod account;
@@ -40,11 +40,14 @@ pub struct Options<'a> {
     pub without: &'a [&'a str],
     /// The DNS name in its certificate. A client that connects to `localhost` must refuse any other.
     pub certified_host: &'a str,
+    /// Where it asks about access tokens: [`Identity::introspection_url`](crate::Identity::introspection_url). With it,
+    /// it takes XOAUTH2 and OAUTHBEARER besides passwords.
+    pub introspection_url: Option<&'a str>,
 }
 
 impl Default for Options<'_> {
     fn default() -> Self {
-        Self { without: &[], certified_host: "localhost" }
+        Self { without: &[], certified_host: "localhost", introspection_url: None }
     }
 }
 
@@ -66,16 +69,16 @@ impl Dovecot {
         let syntax = Syntax::of(&program)?;
         let folder = Folder::owned_by(Owner::of_servers()?, "dovecot")?;
         let authority = Authority::new()?;
-        let identity = authority.identify(options.certified_host)?;
+        let certified = authority.certify(options.certified_host)?;
         let ca_pem_path = folder.write("ca.pem", authority.pem())?;
-        folder.write("server.pem", &identity.certificate)?;
-        folder.write("server.key", &identity.key)?;
+        folder.write("server.pem", &certified.certificate)?;
+        folder.write("server.key", &certified.key)?;
 
         let mut dovecot = Self { server: None, program, port: 0, authority, ca_pem_path, folder };
         let mut last = None;
         for _ in 0..PORTS {
             dovecot.port = free_port()?;
-            dovecot.configure(syntax, options.without)?;
+            dovecot.configure(syntax, options)?;
             match dovecot.start_again().await {
                 Ok(()) => return Ok(dovecot),
                 Err(error) => last = Some(error),
@@ -165,7 +168,7 @@ impl Dovecot {
         Ok(log::read(&self.log())?.matches("starting up for imap").count())
     }
 
-    fn configure(&self, syntax: Syntax, without: &[&str]) -> Result<()> {
+    fn configure(&self, syntax: Syntax, options: Options<'_>) -> Result<()> {
         let settings = Settings {
             folder: self.folder.path(),
             homes: &self.homes(),
@@ -173,8 +176,12 @@ impl Dovecot {
             owner: self.folder.owner(),
             port: self.port,
             password: PASSWORD,
-            without,
+            without: options.without,
+            introspection_url: options.introspection_url,
         };
+        if let Some(url) = options.introspection_url {
+            self.folder.write(settings::TOKENS_FILE, settings::token_settings(url, ""))?;
+        }
         self.folder.write("dovecot.conf", settings.write(syntax)).map(drop)
     }
 

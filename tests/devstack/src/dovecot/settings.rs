@@ -13,6 +13,9 @@ const CAPABILITIES: &str = "IMAP4rev1 SASL-IR LOGIN-REFERRALS ID ENABLE IDLE SOR
     LIST-EXTENDED I18NLEVEL=1 CONDSTORE QRESYNC ESEARCH ESORT SEARCHRES WITHIN CONTEXT=SEARCH LIST-STATUS BINARY \
     MOVE SNIPPET=FUZZY PREVIEW=FUZZY PREVIEW STATUS=SIZE SAVEDATE LITERAL+ NOTIFY";
 
+/// Dovecot 2.3 wants what concerns tokens in a file of its own.
+pub(super) const TOKENS_FILE: &str = "tokens.conf.ext";
+
 /// The two syntaxes in use: 2.4 (Debian 13) renamed most settings that matter here.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Syntax {
@@ -29,6 +32,8 @@ pub(super) struct Settings<'a> {
     pub(super) port: u16,
     pub(super) password: &'a str,
     pub(super) without: &'a [&'a str],
+    /// Where it asks about access tokens (RFC 7662). Without, it takes none.
+    pub(super) introspection_url: Option<&'a str>,
 }
 
 impl Syntax {
@@ -56,7 +61,28 @@ impl Settings<'_> {
             Syntax::V2_4 => self.own_2_4(),
         };
         // The first lines of a 2.4 file must be its versions.
-        own + &self.shared() + &self.capability()
+        own + &self.tokens(syntax) + &self.shared() + &self.capability()
+    }
+
+    fn tokens(&self, syntax: Syntax) -> String {
+        match (self.introspection_url, syntax) {
+            (None, _) => "auth_mechanisms = plain\n".to_owned(),
+            (Some(_), Syntax::V2_3) => format!(
+                r"
+auth_mechanisms = plain xoauth2 oauthbearer
+passdb {{
+  driver = oauth2
+  mechanisms = xoauth2 oauthbearer
+  args = {}/{TOKENS_FILE}
+}}
+",
+                self.folder.display(),
+            ),
+            // No passdb has to do with tokens any more.
+            (Some(url), Syntax::V2_4) => {
+                format!("auth_mechanisms = plain xoauth2 oauthbearer{}", token_settings(url, "oauth2_"))
+            }
+        }
     }
 
     fn own_2_3(&self) -> String {
@@ -68,6 +94,7 @@ ssl_key = <{folder}/server.key
 mail_location = maildir:~/Maildir
 passdb {{
   driver = static
+  mechanisms = plain
   args = password={password}
 }}
 userdb {{
@@ -126,7 +153,6 @@ default_internal_group = {group}
 first_valid_uid = 1
 first_valid_gid = 1
 ssl = required
-auth_mechanisms = plain
 # A test of a wrong password must not wait for its answer, nor make the next login wait.
 auth_failure_delay = 0
 service anvil {{
@@ -167,4 +193,19 @@ namespace inbox {{
             CAPABILITIES.split_whitespace().filter(|capability| !self.without.contains(capability)).collect();
         format!("imap_capability = {}\n", left.join(" "))
     }
+}
+
+/// How Dovecot asks about a token. In 2.3 these make up [`TOKENS_FILE`], without a prefix.
+///
+/// It lets in the user whom the answer names, and refuses a client that names another.
+pub(super) fn token_settings(url: &str, prefix: &str) -> String {
+    format!(
+        r"
+{prefix}introspection_mode = post
+{prefix}introspection_url = {url}
+{prefix}username_attribute = username
+{prefix}active_attribute = active
+{prefix}active_value = true
+"
+    )
 }

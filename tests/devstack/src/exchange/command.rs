@@ -26,16 +26,12 @@ impl Command {
     pub(super) async fn read(stream: &mut (impl AsyncBufRead + AsyncWrite + Unpin)) -> Result<Option<Self>> {
         let mut text = String::new();
         loop {
-            let mut line = Vec::new();
-            stream.read_until(b'\n', &mut line).await?;
-            if line.is_empty() {
+            let Some(line) = read_line(stream).await? else {
                 ensure!(text.is_empty(), "the client hung up in the middle of a command");
                 return Ok(None);
-            }
-            let line = String::from_utf8(line).context("a command that is no UTF-8")?;
-            let line = line.strip_suffix("\r\n").context("a command that does not end in CRLF")?;
-            let Some((before, length)) = announced(line) else {
-                text.push_str(line);
+            };
+            let Some((before, length)) = announced(&line) else {
+                text.push_str(&line);
                 return Self::parse(&text).map(Some);
             };
             stream.write_all(b"+ Ready for additional command text.\r\n").await?;
@@ -51,6 +47,15 @@ impl Command {
     /// The command without its tag, as in `UID FETCH 1:3 (UID BODY.PEEK[])`.
     pub fn line(&self) -> String {
         format!("{} {}", self.name, self.arguments)
+    }
+
+    /// The same, if need be without what the client proves itself by.
+    pub(super) fn without_credentials(&self) -> Self {
+        let mut public = self.clone();
+        if let ("AUTHENTICATE", Some((mechanism, _))) = (self.name.as_str(), self.arguments.split_once(' ')) {
+            public.arguments = format!("{mechanism} ***");
+        }
+        public
     }
 
     pub(super) fn is_too_long(&self) -> bool {
@@ -115,7 +120,8 @@ impl Command {
     }
 
     fn parse(text: &str) -> Result<Self> {
-        let (tag, rest) = text.split_once(' ').context("no command after the tag")?;
+        // A tag alone names no command, and is answered as one that nobody knows.
+        let (tag, rest) = text.split_once(' ').unwrap_or((text, ""));
         let (mut name, mut arguments) = rest.split_once(' ').unwrap_or((rest, ""));
         if name.eq_ignore_ascii_case("UID") {
             let verb = arguments.split(' ').next().unwrap_or_default();
@@ -131,6 +137,17 @@ impl Command {
             uidvalidity: None,
         })
     }
+}
+
+/// Reads the next line; `None` if the client hung up instead.
+pub(super) async fn read_line(stream: &mut (impl AsyncBufRead + Unpin)) -> Result<Option<String>> {
+    let mut line = Vec::new();
+    stream.read_until(b'\n', &mut line).await?;
+    if line.is_empty() {
+        return Ok(None);
+    }
+    let line = String::from_utf8(line).context("a line that is no UTF-8")?;
+    Ok(Some(line.strip_suffix("\r\n").context("a line that does not end in CRLF")?.to_owned()))
 }
 
 /// What stands before a literal, and how long that is: `LOGIN anna {6}`.

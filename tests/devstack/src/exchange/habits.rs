@@ -15,6 +15,10 @@ pub struct Habits {
     pub delimiter: char,
     /// What the name of every folder but INBOX starts with, or it can't be created.
     pub prefix: &'static str,
+    /// What it does in an IDLE, which it refuses unless it has announced it.
+    pub idle: Idle,
+    /// Whether it explains why a token is refused, in a challenge that must be answered by an empty line. Google does.
+    pub challenges: bool,
     /// Whether a folder that becomes empty gets another UIDVALIDITY, and UIDs from 1.
     pub renumbers_when_empty: bool,
 }
@@ -28,6 +32,21 @@ pub enum CopyUid {
     Tagged,
     /// Nowhere.
     Absent,
+}
+
+/// What a server does in an IDLE (RFC 2177) when its mailbox changes.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Idle {
+    /// Tells it.
+    Tells,
+    /// The same, but what has changed before the IDLE it tells before it says `+` (Webklex/php-imap#258).
+    TellsBeforehand,
+    /// Says nothing until the IDLE ends (nmail#112).
+    Misses,
+    /// Closes the connection with a BYE instead.
+    EndsByBye,
+    /// Ends the IDLE instead, with a tagged OK.
+    EndsByOk,
 }
 
 impl Default for Habits {
@@ -61,6 +80,8 @@ impl Default for Habits {
             uidnext: true,
             delimiter: '/',
             prefix: "",
+            idle: Idle::Tells,
+            challenges: false,
             renumbers_when_empty: false,
         }
     }
@@ -74,5 +95,18 @@ impl Habits {
             announced.retain(|name| !capabilities.contains(name));
         }
         self
+    }
+
+    /// … with these capabilities besides.
+    #[must_use]
+    pub fn announcing(mut self, capabilities: &[&'static str]) -> Self {
+        self.before_login.extend(capabilities);
+        self.after_login.extend(capabilities);
+        self
+    }
+
+    /// Whether a client may count on this.
+    pub(super) fn announces(&self, capability: &str) -> bool {
+        self.after_login.contains(&capability)
     }
 }

@@ -112,6 +112,17 @@ impl Mailbox {
         Ok(())
     }
 
+    /// Gives another UIDVALIDITY to every folder that has become empty, and UIDs from 1.
+    pub(super) fn renumber_empty(&mut self) {
+        for at in 0..self.folders.len() {
+            let uidvalidity = self.uidvalidity + 1;
+            if let Some(folder) = self.folders.get_mut(at).filter(|folder| folder.is_used_and_empty()) {
+                (folder.uidvalidity, folder.uidnext) = (uidvalidity, 1);
+                self.uidvalidity = uidvalidity;
+            }
+        }
+    }
+
     /// Copies messages and gives their UIDs here and there. Those that are gone are passed over.
     pub fn copy(&mut self, uids: &[u32], from: &str, to: &str) -> Result<Vec<(u32, u32)>> {
         self.folder(to)?;
@@ -165,6 +176,10 @@ impl MailFolder {
     /// The UIDs that it holds.
     pub fn uids(&self) -> Vec<u32> {
         self.messages.iter().map(|message| message.uid).collect()
+    }
+
+    fn is_used_and_empty(&self) -> bool {
+        self.messages.is_empty() && self.uidnext > 1
     }
 
     fn add(&mut self, message: Message) -> u32 {

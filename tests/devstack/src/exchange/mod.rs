@@ -1,22 +1,29 @@
 //! A mail server that behaves like Exchange Online, and misbehaves as told.
 //!
-//! No real server can be made to lie, break off and refuse at a given moment. This one is a mailbox in memory with
+//! No real server can be made to lie, break off and refuse at a given moment. This one has mailboxes in memory and
 //! Exchange's habits ([`Habits`]); each message has its own faults ([`Body`]), and scripts put a [`Reaction`] in place
-//! of obedience. It records every command that it is given.
+//! of obedience. It takes a password or, from an [`Identity`](crate::Identity), access tokens, pushes new mail to
+//! whoever idles, and records every command that it is given.
 
+mod accounts;
+mod answer;
 mod command;
 mod connection;
 mod fetch;
+mod folders;
 mod habits;
 mod mailbox;
+mod open;
 mod reaction;
+mod sasl;
 mod session;
+mod state;
 
 use std::fmt;
 use std::net::{Ipv4Addr, SocketAddr};
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use anyhow::{Context, Result, ensure};
 use tokio::net::TcpListener;
@@ -24,21 +31,27 @@ use tokio::task::{JoinHandle, JoinSet};
 use tokio_native_tls::TlsAcceptor;
 
 pub use self::command::Command;
-pub use self::habits::{CopyUid, Habits};
+pub use self::habits::{CopyUid, Habits, Idle};
 pub use self::mailbox::{Body, MailFolder, Mailbox, Message};
 pub use self::reaction::Reaction;
 
-use self::connection::{PASSWORD, State, lock};
+use self::accounts::{Accounts, PASSWORD};
+use self::state::{State, lock};
 use crate::authority::Authority;
 use crate::folder::Folder;
+use crate::identity::Tokens;
 use crate::poll;
 
 const USER: &str = "support@example.com";
 
-/// A running server with one account. It lives in the runtime that started it; dropped, it closes its port and its
+/// A running server. It lives in the runtime that started it; dropped, it closes its port and its
 /// connections.
+///
+/// Every user has a mailbox of its own, made when it is first asked for. Where no user is named, the one of
+/// [`user`](Self::user) is meant.
 pub struct Exchange {
     state: Arc<Mutex<State>>,
+    user: String,
     address: SocketAddr,
     ca_pem_path: PathBuf,
     server: JoinHandle<()>,
@@ -46,19 +59,27 @@ pub struct Exchange {
 }
 
 impl Exchange {
-    /// Starts a server on a free port of loopback. It is certified for `localhost`.
+    /// Starts a server on a free port of loopback that takes a password. It is certified for `localhost`.
     pub async fn start(habits: Habits) -> Result<Self> {
+        Self::start_for(habits, USER, None).await
+    }
+
+    /// Starts one that takes access tokens and, as Microsoft's, no password. A user may open its own mailbox, and
+    /// others' by [`permit`](Self::permit).
+    pub async fn with_tokens(habits: Habits, tokens: Tokens, user: &str) -> Result<Self> {
+        Self::start_for(habits, user, Some(tokens)).await
+    }
+
+    async fn start_for(habits: Habits, user: &str, tokens: Option<Tokens>) -> Result<Self> {
         let authority = Authority::new()?;
-        let identity = authority.identify("localhost")?;
-        let identity = native_tls::Identity::from_pkcs8(&identity.certificate, &identity.key)?;
-        let acceptor = native_tls::TlsAcceptor::new(identity).context("setting up TLS")?;
+        let acceptor = authority.acceptor("localhost")?;
         let folder = Folder::new("exchange")?;
         let ca_pem_path = folder.write("ca.pem", authority.pem())?;
         let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).await.context("listening")?;
         let address = listener.local_addr()?;
-        let state = Arc::new(Mutex::new(State::new(habits)));
-        let server = tokio::spawn(serve(listener, Arc::clone(&state), acceptor.into()));
-        Ok(Self { state, address, ca_pem_path, server, _folder: folder })
+        let state = Arc::new(Mutex::new(State::new(habits, Accounts::new(user, tokens))));
+        let server = tokio::spawn(serve(listener, Arc::clone(&state), acceptor));
+        Ok(Self { state, user: user.to_owned(), address, ca_pem_path, server, _folder: folder })
     }
 
     /// The name to connect to.
@@ -77,8 +98,8 @@ impl Exchange {
     }
 
     /// The name to log in with.
-    pub fn user(&self) -> &'static str {
-        USER
+    pub fn user(&self) -> &str {
+        &self.user
     }
 
     /// The password to log in with.
@@ -91,9 +112,25 @@ impl Exchange {
         self.change(|mailbox| Ok(mailbox.folder("INBOX")?.deliver(source)))
     }
 
-    /// Looks at the mailbox or changes it, as another client would. Connections learn of it with their next command.
+    /// … into that of this user.
+    pub fn deliver_to(&self, user: &str, source: &[u8]) -> Result<u32> {
+        self.change_for(user, |mailbox| Ok(mailbox.folder("INBOX")?.deliver(source)))
+    }
+
+    /// Looks at the mailbox or changes it, as another client would. Connections learn of it with their next command,
+    /// or at once if they idle.
     pub fn change<T>(&self, change: impl FnOnce(&mut Mailbox) -> T) -> T {
-        change(&mut lock(&self.state).mailbox)
+        self.change_for(&self.user, change)
+    }
+
+    /// … that of this user.
+    pub fn change_for<T>(&self, user: &str, change: impl FnOnce(&mut Mailbox) -> T) -> T {
+        lock(&self.state).accounts.change(user, change)
+    }
+
+    /// Gives somebody full access to a user's mailbox: an account by its address, an application by its client id.
+    pub fn permit(&self, who: &str, user: &str) {
+        lock(&self.state).accounts.permit(who, user);
     }
 
     /// The messages of a folder; none if it does not exist.
@@ -156,6 +193,36 @@ impl Exchange {
     /// All commands so far, in the order in which they came.
     pub fn commands(&self) -> Vec<Command> {
         lock(&self.state).commands.clone()
+    }
+
+    /// When each connection so far was taken.
+    pub fn connections(&self) -> Vec<Instant> {
+        lock(&self.state).connections.clone()
+    }
+
+    /// How many connections are in an IDLE.
+    pub fn idling(&self) -> usize {
+        lock(&self.state).accounts.idling()
+    }
+
+    /// Waits until at least `count` connections have been taken.
+    pub async fn wait_for_connections(&self, count: usize, limit: Duration) -> Result<()> {
+        poll::until(&format!("{count} connections"), limit, async || {
+            let taken = lock(&self.state).connections.len();
+            ensure!(taken >= count, "{taken} have been taken");
+            Ok(())
+        })
+        .await
+    }
+
+    /// Waits until at least `count` connections are in an IDLE.
+    pub async fn wait_for_idling(&self, count: usize, limit: Duration) -> Result<()> {
+        poll::until(&format!("{count} connections to idle"), limit, async || {
+            let idling = self.idling();
+            ensure!(idling >= count, "{idling} do");
+            Ok(())
+        })
+        .await
     }
 
     /// How many connections were open at a time, at most.

@@ -44,6 +44,13 @@ impl Reaction {
         ))
     }
 
+    /// The same, as a BAD.
+    pub fn throttle_badly(milliseconds: u32) -> Self {
+        Self::AnswerAndClose(format!(
+            "BAD Request is throttled. Suggested Backoff Time: {milliseconds} milliseconds"
+        ))
+    }
+
     /// Obeys, and says these lines before the tagged answer.
     pub fn chatter(lines: &[&str]) -> Self {
         Self::Chatter(lines.iter().map(ToString::to_string).collect())

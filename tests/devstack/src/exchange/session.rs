@@ -1,270 +1,280 @@
-//! One connection: what each command does, and the words in which Exchange answers.
+//! One connection: who has logged in, which folder is open, and what is awaited.
 
-use anyhow::{Context, Result};
+use std::future::pending;
 
+use tokio::sync::watch;
+
+use super::accounts::{Accounts, Admission, Pass};
+use super::answer::{Answer, Awaited};
 use super::command::Command;
-use super::fetch;
-use super::habits::{CopyUid, Habits};
-use super::mailbox::{MailFolder, Mailbox};
+use super::folders;
+use super::habits::{Habits, Idle};
+use super::open::Open;
+use super::sasl::{Credential, Mechanism};
 
-/// The flags that are kept. Without `\*`: keywords of a client's own are not.
-const FLAGS: &str = "\\Seen \\Answered \\Flagged \\Deleted \\Draft $MDNSent";
-
-const ARGUMENT_ERROR: &str = "BAD Command Argument Error. 11";
+pub(super) const ARGUMENT_ERROR: &str = "BAD Command Argument Error. 11";
 const INVALID_STATE: &str = "BAD Command received in Invalid state.";
-
-/// Copies or moves messages from one folder to another, and gives their UIDs here and there.
-type Carry = fn(&mut Mailbox, &[u32], &str, &str) -> Result<Vec<(u32, u32)>>;
+pub(super) const UNKNOWN: &str = "BAD Command Error. 10";
+const REFUSED: &str = "NO AUTHENTICATE failed.";
+const IDLING: &str = "IDLE accepted, awaiting DONE command.";
 
 /// Where a connection stands.
-#[derive(Debug, Default)]
+#[derive(Default)]
 pub(super) struct Session {
-    logged_in: bool,
+    standing: Standing,
     open: Option<Open>,
+    /// The command that is still to end, by its tag, and what the next line is taken for.
+    awaited: Option<(String, Awaited)>,
 }
 
-/// The folder that a client has open, as it believes it to be.
-#[derive(Debug)]
-struct Open {
-    folder: String,
-    uidvalidity: u32,
-    /// The UID of each message, by its number.
-    uids: Vec<u32>,
+#[derive(Default)]
+enum Standing {
+    #[default]
+    Anonymous,
+    /// Authenticated, but not connected: the client may have been told so.
+    Unconnected {
+        told: bool,
+    },
+    Connected {
+        user: String,
+        pass: Option<Pass>,
+    },
 }
 
-/// An answer: untagged responses, and what follows the tag.
-#[derive(Debug, Default)]
-pub(super) struct Answer {
-    pub(super) untagged: Vec<u8>,
-    pub(super) tagged: String,
-    pub(super) ends: bool,
+/// What happens on the server's side while the client says nothing.
+pub(super) enum Event {
+    /// The mailbox may have changed during an IDLE.
+    News,
+    TokenExpired,
 }
 
 impl Session {
+    /// Whose mailbox is open to the client.
+    pub(super) fn user(&self) -> Option<&str> {
+        match &self.standing {
+            Standing::Connected { user, .. } => Some(user),
+            _ => None,
+        }
+    }
+
     /// UIDVALIDITY as the client knows it.
     pub(super) fn uidvalidity(&self) -> Option<u32> {
-        self.open.as_ref().map(|open| open.uidvalidity)
+        self.open.as_ref().map(Open::uidvalidity)
+    }
+
+    /// Takes the client's next line for this.
+    pub(super) fn wait_for(&mut self, tag: &str, awaited: Awaited) {
+        self.awaited = Some((tag.to_owned(), awaited));
+    }
+
+    /// What the client's next line is, if it is no command.
+    pub(super) fn take_awaited(&mut self) -> Option<(String, Awaited)> {
+        self.awaited.take()
+    }
+
+    /// Waits for something that the server has to speak about without being asked.
+    pub(super) async fn event(&mut self) -> Event {
+        let expiry = async {
+            match &self.standing {
+                Standing::Connected { pass: Some(pass), .. } => pass.expiry().await,
+                _ => pending().await,
+            }
+        };
+        let news = async {
+            match &mut self.awaited {
+                // Fails only when the server is gone, and this with it.
+                Some((_, Awaited::Done(news))) => drop(news.changed().await),
+                _ => pending().await,
+            }
+        };
+        tokio::select! {
+            biased;
+            () = expiry => Event::TokenExpired,
+            () = news => Event::News,
+        }
     }
 
     /// Obeys a command.
-    pub(super) fn obey(
-        &mut self,
-        command: &Command,
-        mailbox: &mut Mailbox,
-        habits: &Habits,
-        password: &str,
-    ) -> Answer {
+    pub(super) fn obey(&mut self, command: &Command, accounts: &mut Accounts, habits: &Habits) -> Answer {
         if command.is_too_long() {
             return Answer::tagged("BAD Command Error. 12");
         }
         let name = command.name.as_str();
-        let mut answer = match name {
-            "CAPABILITY" => self.capability(habits),
-            "NOOP" => Answer::completed(name),
-            "ID" => Answer::completed(name).line("* ID NIL"),
-            "LOGOUT" => Answer {
-                ends: true,
-                ..Answer::completed(name).line("* BYE Microsoft Exchange Server IMAP4 server signing off.")
-            },
-            "LOGIN" if !self.logged_in => self.login(command, password),
-            // XOAUTH2 belongs here: what `login` is to a password, it is to a token.
-            "AUTHENTICATE" if !self.logged_in => Answer::tagged("NO AUTHENTICATE failed."),
-            _ if !self.logged_in => Answer::tagged(INVALID_STATE),
-            "LIST" => list(command, mailbox, habits),
-            "CREATE" => create(command, mailbox, habits),
-            "SELECT" => self.select(command, mailbox, habits),
-            _ => match &self.open {
-                None => Answer::tagged(INVALID_STATE),
-                // Whatever does not come about is the client's fault: a set that is none, a folder that is away.
-                Some(open) => open.obey(command, mailbox, habits).unwrap_or(Answer::tagged(ARGUMENT_ERROR)),
-            },
-        };
-        if habits.renumbers_when_empty {
-            renumber_empty(mailbox);
+        match (name, &mut self.standing) {
+            ("CAPABILITY", _) => self.capability(habits),
+            ("LOGOUT", _) => {
+                let bye = "* BYE Microsoft Exchange Server IMAP4 server signing off.";
+                Answer::completed(name).line(bye).ending()
+            }
+            (_, Standing::Unconnected { told }) => turn_away(told),
+            ("NOOP", Standing::Anonymous) => Answer::completed(name),
+            ("ID", _) => Answer::completed(name).line("* ID NIL"),
+            ("LOGIN", Standing::Anonymous) => self.login(command, accounts),
+            ("AUTHENTICATE", Standing::Anonymous) => self.authenticate(command, accounts, habits),
+            (_, Standing::Anonymous) => Answer::tagged(INVALID_STATE),
+            (_, Standing::Connected { user, .. }) => {
+                let user = user.clone();
+                self.obey_user(command, &user, accounts, habits)
+            }
         }
-        if let Some(open) = self.open.as_mut().filter(|_| name != "SELECT") {
-            open.tell_news(mailbox, &mut answer);
+    }
+
+    /// Goes on with a command whose client has sent the line that it was asked for.
+    pub(super) fn resume(
+        &mut self,
+        awaited: &Awaited,
+        line: &str,
+        accounts: &mut Accounts,
+        habits: &Habits,
+    ) -> Answer {
+        match awaited {
+            Awaited::Done(_) if line.eq_ignore_ascii_case("DONE") => {
+                self.with_news(Answer::completed("IDLE"), accounts)
+            }
+            Awaited::Apology(expected) if line == *expected => Answer::tagged(REFUSED),
+            Awaited::Done(_) | Awaited::Apology(_) => Answer::tagged(ARGUMENT_ERROR),
+            Awaited::Credentials(mechanism) => self.admit_by(*mechanism, line, accounts, habits),
         }
-        answer
+    }
+
+    /// Speaks up in an IDLE during which the mailbox may have changed.
+    pub(super) fn speak_up(&mut self, accounts: &mut Accounts, habits: &Habits) -> Answer {
+        let answer = Answer::nothing();
+        if !self.has_news(accounts) {
+            return answer;
+        }
+        match habits.idle {
+            Idle::Tells | Idle::TellsBeforehand => self.with_news(answer, accounts),
+            Idle::Misses => answer,
+            Idle::EndsByBye => answer.line("* BYE Connection is closed. 13").ending(),
+            Idle::EndsByOk => match self.take_awaited() {
+                Some((tag, _)) => answer.line(&format!("{tag} OK IDLE completed.")),
+                None => answer,
+            },
+        }
     }
 
     fn capability(&self, habits: &Habits) -> Answer {
-        let announced = if self.logged_in { &habits.after_login } else { &habits.before_login };
+        let announced = match self.standing {
+            Standing::Anonymous => &habits.before_login,
+            _ => &habits.after_login,
+        };
         Answer::completed("CAPABILITY").line(&format!("* CAPABILITY {}", announced.join(" ")))
     }
 
-    fn login(&mut self, command: &Command, password: &str) -> Answer {
-        if command.words().get(1).is_none_or(|given| given != password) {
-            return Answer::tagged("NO LOGIN failed.");
+    fn login(&mut self, command: &Command, accounts: &Accounts) -> Answer {
+        let mut words = command.words().into_iter();
+        let (user, password) = (words.next().unwrap_or_default(), words.next().unwrap_or_default());
+        if self.admit(&user, Credential::Password(password), accounts) {
+            Answer::completed("LOGIN")
+        } else {
+            Answer::tagged("NO LOGIN failed.")
         }
-        self.logged_in = true;
-        Answer::completed("LOGIN")
     }
 
-    fn select(&mut self, command: &Command, mailbox: &mut Mailbox, habits: &Habits) -> Answer {
-        self.open = None;
-        let name = command.words().into_iter().next().unwrap_or_default();
-        let Ok(folder) = mailbox.folder(&name) else {
-            return Answer::tagged(&format!("NO {name} doesn't exist."));
-        };
-        let mut answer = Answer::tagged("OK [READ-WRITE] SELECT completed.")
-            .line(&format!("* {} EXISTS", folder.messages.len()))
-            .line("* 0 RECENT")
-            .line(&format!("* FLAGS ({FLAGS})"))
-            .line(&format!("* OK [PERMANENTFLAGS ({FLAGS})] Permanent flags"))
-            .line(&format!("* OK [UIDVALIDITY {}] UIDVALIDITY value", folder.uidvalidity));
-        if habits.uidnext {
-            answer =
-                answer.line(&format!("* OK [UIDNEXT {}] The next unique identifier value", folder.uidnext));
+    fn authenticate(&mut self, command: &Command, accounts: &Accounts, habits: &Habits) -> Answer {
+        let mut words = command.arguments.split(' ');
+        let mechanism = words.next().and_then(Mechanism::of);
+        let announced = |capability: &str| habits.before_login.contains(&capability);
+        match (mechanism.filter(|mechanism| announced(mechanism.capability())), words.next()) {
+            (Some(mechanism), None) => Answer::carry_on("", Awaited::Credentials(mechanism)),
+            (Some(mechanism), Some(response)) if announced("SASL-IR") => {
+                self.admit_by(mechanism, response, accounts, habits)
+            }
+            _ => Answer::tagged(ARGUMENT_ERROR),
         }
-        self.open = Some(Open { folder: name, uidvalidity: folder.uidvalidity, uids: folder.uids() });
+    }
+
+    fn admit_by(
+        &mut self,
+        mechanism: Mechanism,
+        response: &str,
+        accounts: &Accounts,
+        habits: &Habits,
+    ) -> Answer {
+        let Ok((user, credential)) = mechanism.read(response) else { return Answer::tagged(ARGUMENT_ERROR) };
+        if self.admit(&user, credential, accounts) {
+            return Answer::completed("AUTHENTICATE");
+        }
+        match mechanism.challenge(habits.challenges) {
+            Some((challenge, apology)) => Answer::carry_on(challenge, Awaited::Apology(apology)),
+            None => Answer::tagged(REFUSED),
+        }
+    }
+
+    /// Whether the user is authenticated. That need not mean connected.
+    fn admit(&mut self, user: &str, credential: Credential, accounts: &Accounts) -> bool {
+        self.standing = match accounts.admit(user, credential) {
+            Admission::Refused => return false,
+            Admission::Unconnected => Standing::Unconnected { told: false },
+            Admission::Connected(pass) => Standing::Connected { user: user.to_owned(), pass },
+        };
+        true
+    }
+
+    fn obey_user(
+        &mut self,
+        command: &Command,
+        user: &str,
+        accounts: &mut Accounts,
+        habits: &Habits,
+    ) -> Answer {
+        let name = command.name.as_str();
+        if name == "IDLE" && habits.announces("IDLE") && self.open.is_some() {
+            return self.idle(accounts.listen(user), accounts, habits);
+        }
+        let mailbox = accounts.mailbox(user);
+        let answer = match name {
+            "NOOP" => Answer::completed(name),
+            "LIST" => folders::list(command, mailbox, habits),
+            "CREATE" => folders::create(command, mailbox, habits),
+            "SELECT" => {
+                let (open, answer) = Open::select(command, mailbox, habits);
+                self.open = open;
+                answer
+            }
+            _ => match &self.open {
+                None => Answer::tagged(INVALID_STATE),
+                Some(open) => open.obey(command, mailbox, habits),
+            },
+        };
+        if habits.renumbers_when_empty {
+            mailbox.renumber_empty();
+        }
+        if name == "SELECT" { answer } else { self.with_news(answer, accounts) }
+    }
+
+    fn idle(&mut self, mut news: watch::Receiver<()>, accounts: &mut Accounts, habits: &Habits) -> Answer {
+        if habits.idle != Idle::TellsBeforehand {
+            // What is news already is told right after the `+`.
+            news.mark_changed();
+            return Answer::carry_on(IDLING, Awaited::Done(news));
+        }
+        self.with_news(Answer::carry_on(IDLING, Awaited::Done(news)), accounts)
+    }
+
+    fn has_news(&self, accounts: &mut Accounts) -> bool {
+        match (&self.open, self.user()) {
+            (Some(open), Some(user)) => open.has_news(accounts.mailbox(user)),
+            _ => false,
+        }
+    }
+
+    /// Adds what has changed in the open folder.
+    fn with_news(&mut self, mut answer: Answer, accounts: &mut Accounts) -> Answer {
+        if let (Some(open), Standing::Connected { user, .. }) = (&mut self.open, &self.standing) {
+            open.tell_news(accounts.mailbox(user), &mut answer);
+        }
         answer
     }
 }
 
-impl Open {
-    fn obey(&self, command: &Command, mailbox: &mut Mailbox, habits: &Habits) -> Result<Answer> {
-        command.ranges()?;
-        let folder = mailbox.folder(&self.folder)?;
-        let uids = command.uids_among(&folder.uids());
-        let announced = |capability: &str| habits.after_login.contains(&capability);
-        match command.name.as_str() {
-            "UID FETCH" => fetch_from(folder, &uids, command),
-            "UID STORE" => store(folder, &uids, command),
-            "UID EXPUNGE" if announced("UIDPLUS") => {
-                let flagged = |uid: &u32| folder.message(*uid).is_ok_and(|message| message.is_deleted());
-                let doomed: Vec<u32> = uids.into_iter().filter(flagged).collect();
-                folder.remove(&doomed);
-                Ok(Answer::completed("EXPUNGE"))
-            }
-            "UID COPY" => self.transfer(command, &uids, mailbox, habits, Mailbox::copy),
-            "UID MOVE" if announced("MOVE") => {
-                self.transfer(command, &uids, mailbox, habits, Mailbox::relocate)
-            }
-            // Numbers of messages, EXPUNGE and CLOSE are nothing that we ever send.
-            _ => Ok(Answer::tagged("BAD Command Error. 10")),
-        }
-    }
-
-    fn transfer(
-        &self,
-        command: &Command,
-        uids: &[u32],
-        mailbox: &mut Mailbox,
-        habits: &Habits,
-        carry: Carry,
-    ) -> Result<Answer> {
-        let to = command.words().into_iter().nth(1).context("no folder to go to")?;
-        let Ok(uidvalidity) = mailbox.folder(&to).map(|to| to.uidvalidity) else {
-            return Ok(Answer::tagged("NO [TRYCREATE] The requested folder could not be found."));
-        };
-        let carried = carry(mailbox, uids, &self.folder, &to)?;
-        let name = command.name.trim_start_matches("UID ");
-        let list = |uids: Vec<String>| uids.join(",");
-        let sources = list(carried.iter().map(|(source, _)| source.to_string()).collect());
-        let targets = list(carried.iter().map(|(_, target)| target.to_string()).collect());
-        let code = format!("OK [COPYUID {uidvalidity} {sources} {targets}]");
-        Ok(match habits.copyuid {
-            CopyUid::Untagged if !carried.is_empty() => Answer::completed(name).line(&format!("* {code}")),
-            CopyUid::Tagged if !carried.is_empty() => Answer::tagged(&format!("{code} {name} completed.")),
-            _ => Answer::completed(name),
-        })
-    }
-
-    /// Says what has changed in the folder since the client was last told.
-    fn tell_news(&mut self, mailbox: &mut Mailbox, answer: &mut Answer) {
-        let Ok(folder) = mailbox.folder(&self.folder) else { return };
-        let mut news = Vec::new();
-        if folder.uidvalidity != self.uidvalidity {
-            news.push(format!("* OK [UIDVALIDITY {}] UIDVALIDITY value", folder.uidvalidity));
-            self.uidvalidity = folder.uidvalidity;
-        }
-        let uids = folder.uids();
-        // From the end: the number of one tells nothing of those before it.
-        for at in (0..self.uids.len()).rev() {
-            if self.uids.get(at).is_some_and(|uid| !uids.contains(uid)) {
-                self.uids.remove(at);
-                news.push(format!("* {} EXPUNGE", at + 1));
-            }
-        }
-        if uids.len() > self.uids.len() {
-            news.push(format!("* {} EXISTS", uids.len()));
-        }
-        self.uids = uids;
-        for line in news {
-            answer.untagged.extend(format!("{line}\r\n").bytes());
-        }
-    }
-}
-
-impl Answer {
-    /// One without untagged responses.
-    pub(super) fn tagged(tagged: &str) -> Self {
-        Self { tagged: tagged.to_owned(), ..Self::default() }
-    }
-
-    fn completed(name: &str) -> Self {
-        Self::tagged(&format!("OK {name} completed."))
-    }
-
-    /// … with this line before it.
-    pub(super) fn line(mut self, line: &str) -> Self {
-        self.untagged.extend(format!("{line}\r\n").bytes());
-        self
-    }
-}
-
-fn list(command: &Command, mailbox: &Mailbox, habits: &Habits) -> Answer {
-    let pattern = command.words().into_iter().nth(1).unwrap_or_default();
-    let mut answer = Answer::completed("LIST");
-    for folder in &mailbox.folders {
-        if pattern == "*" || folder.name.eq_ignore_ascii_case(&pattern) {
-            let name = folder.name.replace('\\', "\\\\").replace('"', "\\\"");
-            answer = answer.line(&format!("* LIST (\\HasNoChildren) \"{}\" \"{name}\"", habits.delimiter));
-        }
-    }
-    answer
-}
-
-fn create(command: &Command, mailbox: &mut Mailbox, habits: &Habits) -> Answer {
-    let name = command.words().into_iter().next().unwrap_or_default();
-    if !name.starts_with(habits.prefix) {
-        return Answer::tagged("NO [CANNOT] Invalid mailbox name.");
-    }
-    if mailbox.folder(&name).is_ok() {
-        return Answer::tagged("NO Mailbox already exists.");
-    }
-    mailbox.create(&name);
-    Answer::completed("CREATE")
-}
-
-fn fetch_from(folder: &mut MailFolder, uids: &[u32], command: &Command) -> Result<Answer> {
-    let words = command.words();
-    let items = words.get(1).context("nothing to fetch")?;
-    let untagged = fetch::responses(folder, uids, items)?;
-    Ok(Answer { untagged, ..Answer::completed("FETCH") })
-}
-
-fn store(folder: &mut MailFolder, uids: &[u32], command: &Command) -> Result<Answer> {
-    let words = command.words();
-    let [_, how, flags] = words.as_slice() else { anyhow::bail!("not a set, a manner and flags") };
-    let flags = flags.split(' ').filter(|flag| FLAGS.split(' ').any(|kept| kept == *flag));
-    let flags: Vec<String> = flags.map(str::to_owned).collect();
-    for message in folder.messages.iter_mut().filter(|message| uids.contains(&message.uid)) {
-        match how.as_str() {
-            "+FLAGS.SILENT" => message.flags.extend(flags.iter().cloned()),
-            "-FLAGS.SILENT" => message.flags.retain(|flag| !flags.contains(flag)),
-            _ => anyhow::bail!("{how} is not known here"),
-        }
-    }
-    Ok(Answer::completed("STORE"))
-}
-
-fn renumber_empty(mailbox: &mut Mailbox) {
-    let used = mailbox.folders.iter().filter(|folder| folder.messages.is_empty() && folder.uidnext > 1);
-    let names: Vec<String> = used.map(|folder| folder.name.clone()).collect();
-    for name in names {
-        // It was there a moment ago.
-        let _ = mailbox.renumber(&name);
+/// Exchange says so twice and then closes the connection (simonrob/email-oauth2-proxy#74, jstedfast/MailKit#1496).
+fn turn_away(told: &mut bool) -> Answer {
+    let answer = Answer::tagged("BAD User is authenticated but not connected.");
+    if std::mem::replace(told, true) {
+        answer.afterwards("* BYE Connection closed. 14").ending()
+    } else {
+        answer
     }
 }

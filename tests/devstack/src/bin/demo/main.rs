@@ -1,25 +1,25 @@
 //! `make demo`: the worker at work, on this machine and without leaving a trace on it.
 //!
 //! `demo` starts private servers, puts the sample mails into a mailbox, lets the real worker empty it, shows what came
-//! of it, and goes on until Ctrl-C so that more mail can be sent. With `DEMO_ONCE=1` it ends by itself.
+//! of it, and goes on until Ctrl-C so that more mail can be sent. With `DEMO_ONCE=1` it ends by itself. With
+//! `PROVIDER=exchange` the mailbox is one like Outlook's: it is signed in to, it pushes, and its tokens expire.
 //! `demo send SUBJECT TEXT` puts one more mail into the mailbox of the demo that runs.
 
 mod mail;
+mod outlook;
 mod running;
+mod server;
 mod show;
 mod stage;
 
 use std::io::{self, Write};
 use std::process::ExitCode;
-use std::time::Duration;
 
-use anyhow::{Context, Result, bail};
+use anyhow::{Context, Result};
 use tokio::signal::unix::{Signal, SignalKind, signal};
 
-use crate::stage::Stage;
-
-/// How long nobody may send anything before the wait for it begins anew.
-const QUIET: Duration = Duration::from_hours(1);
+use crate::server::Provider;
+use crate::stage::{QUIET, Stage, while_running};
 
 #[tokio::main]
 async fn main() -> ExitCode {
@@ -45,18 +45,19 @@ fn wants_once() -> bool {
 }
 
 async fn play(once: bool) -> Result<()> {
+    let provider = Provider::wanted()?;
     let mut stop = Stop::new()?;
     let mut stage = tokio::select! {
-        stage = Stage::set() => stage?,
+        stage = Stage::set(provider) => stage?,
         () = stop.requested() => return Ok(()),
     };
     tokio::select! {
-        outcome = stage.wait_until_done() => outcome?,
+        outcome = stage.perform() => outcome?,
         () = stop.requested() => return stage.strike().await,
     }
     say(&show::outcome(&stage).await?)?;
     if !once {
-        let _running = running::announce(stage.account())?;
+        let _running = running::announce(stage.server.maildir())?;
         say(show::INVITATION)?;
         tokio::select! {
             outcome = follow(&mut stage) => outcome?,
@@ -68,23 +69,25 @@ async fn play(once: bool) -> Result<()> {
 
 /// Tells of each event that reaches the helpdesk. Returns only when something is wrong.
 async fn follow(stage: &mut Stage) -> Result<()> {
-    let mut seen = stage.helpdesk.requests().len();
-    loop {
-        let ended = tokio::select! {
-            requests = stage.helpdesk.wait_for(seen + 1, QUIET) => {
-                // None for an hour is no trouble.
-                for request in requests.iter().flatten().skip(seen) {
-                    say(&format!("  {}", show::line(request, stage.secret())?))?;
-                    seen += 1;
-                }
-                continue;
+    let Stage { worker, helpdesk, server, secret, .. } = stage;
+    let mut seen = helpdesk.requests().len();
+    let telling = async {
+        loop {
+            // None for an hour is no trouble.
+            let Ok(requests) = helpdesk.wait_for(seen + 1, QUIET).await else { continue };
+            for request in requests.iter().skip(seen) {
+                say(&format!("  {}", show::line(request, secret)?))?;
+                seen += 1;
             }
-            ended = stage.worker.wait(QUIET) => ended,
-        };
-        if let Ok(status) = ended {
-            bail!("the worker ended with {status}\n{}", stage.worker.log_tail());
         }
-    }
+    };
+    while_running(worker, async {
+        tokio::select! {
+            outcome = telling => outcome,
+            outcome = server.take_in() => outcome,
+        }
+    })
+    .await
 }
 
 fn send(subject: &str, text: &str) -> Result<()> {

@@ -12,10 +12,10 @@ const FOLDER: &str = ".demo";
 pub(crate) struct Running(PathBuf);
 
 /// Lets `demo send` find this demo.
-pub(crate) fn announce(account: &Account) -> Result<Running> {
+pub(crate) fn announce(maildir: &Path) -> Result<Running> {
     let entry = Path::new(FOLDER).join(std::process::id().to_string());
     fs::create_dir_all(FOLDER)
-        .and_then(|()| fs::write(&entry, account.maildir().as_os_str().as_encoded_bytes()))
+        .and_then(|()| fs::write(&entry, maildir.as_os_str().as_encoded_bytes()))
         .with_context(|| format!("writing {}", entry.display()))?;
     Ok(Running(entry))
 }

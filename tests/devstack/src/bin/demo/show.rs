@@ -32,7 +32,7 @@ Ctrl-C stops everything and leaves nothing behind. What the helpdesk hears from 
 pub(crate) async fn outcome(stage: &Stage) -> Result<String> {
     let requests = stage.helpdesk.requests();
     for request in &requests {
-        verify(request, stage.secret())?;
+        verify(request, &stage.secret)?;
     }
     let ids: HashSet<_> = requests.iter().map(|request| request.header("webhook-id")).collect();
     ensure!(ids.len() == requests.len(), "{} webhooks brought {} events", requests.len(), ids.len());
@@ -74,7 +74,7 @@ Look further, while the demo runs:
         program = stage.program().display(),
         metrics_url = stage.metrics_url(),
         log = stage.worker.logs().map(|path| path.display().to_string()).join(" "),
-        imap_command = stage.imap_command(),
+        imap_command = stage.server.imap_command(),
     ))
 }
 

@@ -1,99 +1,118 @@
-//! The demo's servers, its mailbox full of samples, and the worker between them.
+//! The demo's servers and the worker between them.
 
 use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::time::Duration;
 
 use anyhow::{Result, bail, ensure};
-use devstack::{
-    Account, Database, Dovecot, Durability, Folder, Helpdesk, Options, Postgres, Signal, Worker, free_port,
-    poll, samples,
-};
+use devstack::{Database, Durability, Folder, Helpdesk, Postgres, Signal, Worker, free_port, poll, samples};
 
 use crate::say;
+use crate::server::{Provider, Server};
 
 /// How long the worker may take for the samples, or a command for its answer. Each takes about a second.
-const WORK: Duration = Duration::from_mins(2);
-/// How long it may take to stop.
+pub(crate) const WORK: Duration = Duration::from_mins(2);
+/// How long nobody may send anything before the wait for it begins anew.
+pub(crate) const QUIET: Duration = Duration::from_hours(1);
+/// How long the worker may take to stop.
 const STOP: Duration = Duration::from_secs(40);
-const USER: &str = "support@example.com";
-const PROCESSED: &str = "Processed";
+/// What the mailbox is called in the configuration.
+pub(crate) const MAILBOX: &str = "support";
+pub(crate) const USER: &str = "support@example.com";
+pub(crate) const PROCESSED: &str = "Processed";
 
 /// Everything that runs during the demo. Dropped, it is gone; [`strike`](Self::strike) ends it more gently.
 pub(crate) struct Stage {
     pub(crate) worker: Worker,
     pub(crate) helpdesk: Helpdesk,
     pub(crate) database: Database,
+    pub(crate) server: Server,
     program: PathBuf,
     config: PathBuf,
     ops_port: u16,
-    secret: String,
-    account: Account,
-    dovecot: Dovecot,
+    /// What webhooks are signed with.
+    pub(crate) secret: String,
     _postgres: Postgres,
     _folder: Folder,
 }
 
 impl Stage {
-    /// Starts the servers, delivers the samples, and starts the worker.
-    pub(crate) async fn set() -> Result<Self> {
+    /// Starts the servers, signs in where that is the way, and starts the worker.
+    pub(crate) async fn set(provider: Provider) -> Result<Self> {
         let program = program()?;
-        say(
-            "Starting a private PostgreSQL, a private IMAP server (Dovecot, TLS) and a helpdesk that takes webhooks.",
-        )?;
+        say(&format!(
+            "Starting a private PostgreSQL, {} and a helpdesk that takes webhooks.",
+            provider.describe()
+        ))?;
         let postgres = Postgres::start(Durability::Full).await?;
         let database = postgres.database().await?;
-        let dovecot = Dovecot::start(Options::default()).await?;
-        let account = dovecot.account(USER)?;
+        let server = Server::start(provider).await?;
         let helpdesk = Helpdesk::start().await?;
-        account.deliver_many(samples().iter().map(|sample| sample.bytes))?;
-        say(&format!("Put {} sample mails into the inbox of {USER}.", samples().len()))?;
 
         let folder = Folder::new("demo")?;
+        let write =
+            |name: &str, content: &str| anyhow::Ok(folder.write(name, content)?.display().to_string());
         let secret = new_secret()?;
         let ops_port = free_port()?;
         let config = Config {
             database_url: database.url(),
             ops_port,
-            host: dovecot.host(),
-            port: dovecot.port(),
-            ca_file: dovecot.ca_pem_path(),
-            password_file: &folder.write("mailbox-password", account.password())?,
+            mailbox: &server.config(write)?,
             webhook_url: &helpdesk.url(),
-            secret_file: &folder.write("webhook-secret", &secret)?,
+            secret_file: &write("webhook-secret", &secret)?,
         };
         let config = folder.write("postroom.toml", config.write())?;
-        say(&format!(
-            "Starting the worker: {} run --config {}\n",
-            shorten(&program).display(),
-            config.display()
-        ))?;
+        let command =
+            |name: &str| format!("{} {name} --config {}", shorten(&program).display(), config.display());
+        if let Server::Exchange(outlook) = &server {
+            say(&format!("Signing in, once: {}\n", command(&format!("login {MAILBOX}"))))?;
+            let mut login = Command::new(&program);
+            login.args(["login", MAILBOX]).arg("--config").arg(&config);
+            outlook.sign_in(&login).await?;
+        }
+        say(&format!("Starting the worker: {}\n", command("run")))?;
         let worker = Worker::start(Command::new(&program).arg("run").arg("--config").arg(&config))?;
         Ok(Self {
             worker,
             helpdesk,
             database,
+            server,
             program,
             config,
             ops_port,
             secret,
-            account,
-            dovecot,
             _postgres: postgres,
             _folder: folder,
         })
     }
 
+    /// Shows the worker at work until every sample is dealt with.
+    pub(crate) async fn perform(&mut self) -> Result<()> {
+        if let Server::Exchange(outlook) = &self.server {
+            outlook.show_push(&mut self.worker, &self.helpdesk, &self.secret).await?;
+        }
+        self.wait_until_done().await
+    }
+
     /// Waits until every sample is stored, has left the inbox and has been delivered; fails if that does not happen.
-    pub(crate) async fn wait_until_done(&mut self) -> Result<()> {
-        let outcome =
-            poll::until("the worker to empty the mailbox and deliver everything", WORK, async || {
-                if let Some(status) = self.worker.ended()? {
-                    return Ok(Err(anyhow::anyhow!("the worker ended with {status}")));
-                }
-                self.is_done().await.map(Ok)
-            });
-        outcome.await.flatten().map_err(|error| anyhow::anyhow!("{error:#}\n{}", self.worker.log_tail()))
+    async fn wait_until_done(&mut self) -> Result<()> {
+        let Self { worker, helpdesk, database, server, .. } = self;
+        let done = poll::until("the worker to empty the mailbox and deliver everything", WORK, async || {
+            let (inbox, processed) = (server.count("INBOX")?, server.count(PROCESSED)?);
+            ensure!(
+                inbox == 0 && processed == samples().len(),
+                "{inbox} mails in the inbox, {processed} in {PROCESSED}"
+            );
+            let stored = database.value("SELECT count(*) FROM messages").await?;
+            ensure!(stored == samples().len().to_string(), "{stored} mails stored");
+            let open = database.value("SELECT count(*) FROM deliveries WHERE status <> 'delivered'").await?;
+            ensure!(open == "0", "{open} deliveries still open");
+            let deliveries = database.value("SELECT count(*) FROM deliveries").await?;
+            let received = helpdesk.requests().len().to_string();
+            ensure!(deliveries == received, "{deliveries} deliveries made, {received} received");
+            Ok(())
+        });
+        while_running(worker, done).await
     }
 
     /// Stops the worker as an operator does, then everything else.
@@ -131,10 +150,6 @@ impl Stage {
         shorten(&self.program)
     }
 
-    pub(crate) fn account(&self) -> &Account {
-        &self.account
-    }
-
     pub(crate) fn config(&self) -> &Path {
         &self.config
     }
@@ -142,36 +157,18 @@ impl Stage {
     pub(crate) fn metrics_url(&self) -> String {
         format!("http://127.0.0.1:{}/metrics", self.ops_port)
     }
+}
 
-    pub(crate) fn imap_command(&self) -> String {
-        format!(
-            "openssl s_client -quiet -crlf -connect {}:{} -CAfile {}   (then: a LOGIN {USER} {})",
-            self.dovecot.host(),
-            self.dovecot.port(),
-            self.dovecot.ca_pem_path().display(),
-            self.account.password(),
-        )
-    }
-
-    pub(crate) fn secret(&self) -> &str {
-        &self.secret
-    }
-
-    async fn is_done(&self) -> Result<()> {
-        let (inbox, processed) = (self.account.count("INBOX")?, self.account.count(PROCESSED)?);
-        ensure!(
-            inbox == 0 && processed == samples().len(),
-            "{inbox} mails in the inbox, {processed} in {PROCESSED}"
-        );
-        let stored = self.database.value("SELECT count(*) FROM messages").await?;
-        ensure!(stored == samples().len().to_string(), "{stored} mails stored");
-        let open = self.database.value("SELECT count(*) FROM deliveries WHERE status <> 'delivered'").await?;
-        ensure!(open == "0", "{open} deliveries still open");
-        let deliveries = self.database.value("SELECT count(*) FROM deliveries").await?;
-        let received = self.helpdesk.requests().len().to_string();
-        ensure!(deliveries == received, "{deliveries} deliveries made, {received} received");
-        Ok(())
-    }
+/// Waits for something that a program is to bring about, and no longer than the program runs.
+pub(crate) async fn while_running<T>(
+    program: &mut Worker,
+    something: impl Future<Output = Result<T>>,
+) -> Result<T> {
+    let outcome = tokio::select! {
+        outcome = something => outcome,
+        status = program.wait(QUIET) => status.and_then(|status| bail!("the program ended with {status}")),
+    };
+    outcome.map_err(|error| anyhow::anyhow!("{error:#}\n{}", program.log_tail()))
 }
 
 /// The worker's program, which the build puts beside this one.
@@ -198,16 +195,15 @@ fn new_secret() -> Result<String> {
 struct Config<'a> {
     database_url: &'a str,
     ops_port: u16,
-    host: &'a str,
-    port: u16,
-    ca_file: &'a Path,
-    password_file: &'a Path,
+    /// What concerns the mailbox.
+    mailbox: &'a str,
     webhook_url: &'a str,
-    secret_file: &'a Path,
+    secret_file: &'a str,
 }
 
 impl Config<'_> {
     fn write(&self) -> String {
+        let Self { database_url, ops_port, mailbox, webhook_url, secret_file } = self;
         format!(
             r#"# The configuration of this demo. config/postroom.toml explains every key and its default.
 
@@ -219,32 +215,13 @@ url = "{database_url}"
 # Health and metrics, on a port that was free.
 listen = "127.0.0.1:{ops_port}"
 
-[[mailbox]]
-name = "support"
-# For Outlook.com, `provider = "outlook.com"` stands in place of these three.
-host = "{host}"
-port = {port}
-ca_file = "{ca_file}"
-username = "{USER}"
-auth = {{ kind = "password", password_file = "{password_file}" }}
-settle = {{ kind = "move", to = "{PROCESSED}" }}
-# Often, so that a mail sent into the demo shows up at once.
-poll_interval = "1s"
-
+{mailbox}
 [[webhook]]
 name = "helpdesk"
 # http is taken for loopback addresses only.
 url = "{webhook_url}"
 secret_file = "{secret_file}"
-"#,
-            database_url = self.database_url,
-            ops_port = self.ops_port,
-            host = self.host,
-            port = self.port,
-            ca_file = self.ca_file.display(),
-            password_file = self.password_file.display(),
-            webhook_url = self.webhook_url,
-            secret_file = self.secret_file.display(),
+"#
         )
     }
 }

@@ -45,15 +45,13 @@ struct Line {
 impl ImapProxy {
     /// Leads to `dovecot`, under the name of that server and with a certificate by its authority.
     pub async fn to(dovecot: &Dovecot) -> Result<Self> {
-        let identity = dovecot.authority().identify(dovecot.host())?;
-        let identity = native_tls::Identity::from_pkcs8(&identity.certificate, &identity.key)?;
-        let acceptor = native_tls::TlsAcceptor::new(identity).context("setting up TLS for clients")?;
+        let acceptor = dovecot.authority().acceptor(dovecot.host())?;
         let authority = native_tls::Certificate::from_pem(dovecot.authority().pem())?;
         let connector = native_tls::TlsConnector::builder().add_root_certificate(authority).build()?;
         let line = Arc::new(Line {
             host: dovecot.host(),
             port: dovecot.port(),
-            acceptor: acceptor.into(),
+            acceptor,
             connector: connector.into(),
             script: Script::default(),
             releases: watch::Sender::new(0),

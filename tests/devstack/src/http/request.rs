@@ -1,4 +1,4 @@
-//! Requests in HTTP/1.1, read by hand: as little as a webhook client needs.
+//! Requests in HTTP/1.1, read by hand: as little as a client of ours needs.
 
 use std::time::SystemTime;
 
@@ -46,7 +46,7 @@ pub(super) async fn read(stream: &mut (impl AsyncBufRead + Unpin)) -> Result<Opt
     }
     let mut request = Request { method, path, headers, body: Vec::new(), received_at: SystemTime::now() };
     if request.header("Transfer-Encoding").is_some() {
-        bail!("a webhook says how long it is: chunked bodies are not understood");
+        bail!("a request says how long it is: chunked bodies are not understood");
     }
     let length = request.header("Content-Length").unwrap_or("0").parse().context("reading Content-Length")?;
     ensure!(length <= LONGEST_BODY, "a body of {length} bytes");

@@ -1,4 +1,6 @@
-//! What the helpdesk answers, or does instead.
+//! What a server answers, or does instead.
+
+use serde_json::Value;
 
 use super::manner::Manner;
 
@@ -40,7 +42,7 @@ impl Answer {
 
     /// A success that comes byte by byte and takes seconds.
     pub fn trickle() -> Self {
-        Self { manner: Manner::Trickle, ..Self::status(200).body([b'x'; 1000]) }
+        Self::status(200).body([b'x'; 1000]).dripping()
     }
 
     /// A success whose body, and nothing else of it, comes byte by byte and takes seconds.
@@ -77,10 +79,25 @@ impl Answer {
         self
     }
 
+    /// … with this JSON object for a body. What is null is left out.
+    #[must_use]
+    pub(crate) fn json(self, mut body: Value) -> Self {
+        if let Value::Object(fields) = &mut body {
+            fields.retain(|_, value| !value.is_null());
+        }
+        self.header("Content-Type", "application/json; charset=utf-8").body(body.to_string())
+    }
+
     /// … with a `Retry-After` of this value: seconds or an HTTP date.
     #[must_use]
     pub fn retry_after(self, value: &str) -> Self {
         self.header("Retry-After", value)
+    }
+
+    /// … but byte by byte.
+    #[must_use]
+    pub(crate) fn dripping(self) -> Self {
+        Self { manner: Manner::Trickle, ..self }
     }
 
     /// … but only after the next [`Helpdesk::release`](crate::Helpdesk::release). Until then the client waits.
@@ -88,6 +105,11 @@ impl Answer {
     pub fn held(mut self) -> Self {
         self.held = true;
         self
+    }
+
+    /// Its status; 0 if none is ever sent.
+    pub(crate) fn code(&self) -> u16 {
+        self.status
     }
 }
 

@@ -1,54 +1,10 @@
-//! The server that plays Exchange: what it says of itself, and that it does what it is told.
+//! What it says of itself, and that it does what it is told.
 
-use anyhow::{Context, Result, ensure};
+use anyhow::{Context, Result};
 use devstack::Exchange;
 use devstack::exchange::{Body, Habits, Reaction};
-use tokio::io::{AsyncBufReadExt, AsyncReadExt, AsyncWriteExt, BufStream};
-use tokio::net::TcpStream;
-use tokio_native_tls::TlsStream;
 
-/// A client that speaks IMAP by hand.
-struct Client(BufStream<TlsStream<TcpStream>>);
-
-impl Client {
-    async fn connect(exchange: &Exchange) -> Result<Self> {
-        let authority = native_tls::Certificate::from_pem(&std::fs::read(exchange.ca_pem_path())?)?;
-        let tls = native_tls::TlsConnector::builder().add_root_certificate(authority).build()?;
-        let tcp = TcpStream::connect((exchange.host(), exchange.port())).await?;
-        let stream = tokio_native_tls::TlsConnector::from(tls).connect(exchange.host(), tcp).await?;
-        Ok(Self(BufStream::new(stream)))
-    }
-
-    /// … logged in, with the inbox open.
-    async fn open(exchange: &Exchange) -> Result<Self> {
-        let mut client = Self::connect(exchange).await?;
-        client.line().await?;
-        let login = format!("LOGIN {} {}", exchange.user(), exchange.password());
-        ensure!(client.ask(&login).await?.ends_with("T OK LOGIN completed.\r\n"));
-        client.ask("SELECT INBOX").await?;
-        Ok(client)
-    }
-
-    async fn line(&mut self) -> Result<String> {
-        let mut line = String::new();
-        self.0.read_line(&mut line).await?;
-        Ok(line)
-    }
-
-    /// Runs a command and gives all that comes up to its end, or to that of the connection.
-    async fn ask(&mut self, command: &str) -> Result<String> {
-        self.0.write_all(format!("T {command}\r\n").as_bytes()).await?;
-        self.0.flush().await?;
-        let mut answer = String::new();
-        loop {
-            let line = self.line().await?;
-            answer.push_str(&line);
-            if line.is_empty() || line.starts_with("T ") {
-                return Ok(answer);
-            }
-        }
-    }
-}
+use crate::client::Client;
 
 #[tokio::test]
 async fn it_introduces_itself_as_exchange_does() -> Result<()> {
@@ -117,9 +73,7 @@ async fn it_misbehaves_as_told_and_records_everything() -> Result<()> {
     assert!(client.ask("UID FETCH 1 (BODY.PEEK[])").await?.contains("BODY[] NIL"));
     assert_eq!(client.line().await?, "* 7 EXISTS\r\n");
     assert!(client.ask("LIST \"\" *").await?.contains("Suggested Backoff Time: 300 milliseconds"));
-    let mut rest = String::new();
-    client.0.read_to_string(&mut rest).await?;
-    assert_eq!(rest, "* BYE Connection closed. 14\r\n");
+    assert_eq!(client.rest().await?, "* BYE Connection closed. 14\r\n");
 
     let last = exchange.commands().pop().context("it records what it is told")?;
     assert_eq!((last.line().as_str(), last.uidvalidity), ("LIST \"\" *", Some(14)));

@@ -1,0 +1,6 @@
+//! The server that plays Exchange.
+
+mod client;
+mod commands;
+mod login;
+mod push;
