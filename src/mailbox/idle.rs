@@ -62,8 +62,8 @@ impl Session {
 
 impl Driver {
     async fn idle(&mut self, limit: Duration, stop: &CancellationToken) -> Result<(), Error> {
-        let step = STEP.min(self.command_timeout());
-        let Some(tag) = in_time(step, self.begin_idle()).await? else { return Ok(()) };
+        let soon = STEP.min(self.command_timeout());
+        let Some(tag) = in_time(soon, self.begin_idle()).await? else { return Ok(()) };
         let enough = sleep(limit);
         pin!(enough);
         while !self.has_news() {
@@ -78,7 +78,7 @@ impl Driver {
                 return Ok(());
             }
         }
-        in_time(step, self.end_idle(&tag)).await
+        in_time(soon, self.end_idle(&tag)).await
     }
 
     /// Gives the tag if the server is idling, and nothing if it ended that at once.

@@ -2,8 +2,8 @@
 //!
 //! Exchange says in free text what others have response codes for (RFC 5530): that it is throttling, that the token has
 //! expired, that a good login opens no mailbox. Each wants something else done, so here, and only here, a text decides.
-//! The texts were seen on Exchange Online until 2026 (imap_tools #135, email-oauth2-proxy #191, aioimaplib #83,
-//! imap-backup #198, MailKit #1494, the imapsync FAQ).
+//! The texts were seen on Exchange Online until 2026 (`imap_tools` #135, email-oauth2-proxy #191, aioimaplib #83,
+//! imap-backup #198, `MailKit` #1494, the imapsync FAQ).
 
 use std::time::Duration;
 

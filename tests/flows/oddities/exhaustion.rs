@@ -4,7 +4,6 @@ use std::time::Duration;
 
 use super::outlook::Outlook;
 use devstack::exchange::Reaction;
-use postroom::intake;
 use postroom::mailbox::Remedy;
 
 /// Every command of a cycle, by what is only in its line.
@@ -29,9 +28,7 @@ fn exhaustions() -> Vec<(Reaction, Remedy)> {
 /// Why the next cycle ends, which it must do at the first command with `part` in its line.
 async fn exhausted(outlook: &Outlook, part: &str) -> Remedy {
     let before = outlook.exchange.commands().len();
-    let Err(intake::Error::Mailbox(error)) = outlook.intake.cycle().await else {
-        panic!("{part}: the cycle went well, or the mailbox was not at fault");
-    };
+    let error = outlook.mailbox_error().await;
     let commands = outlook.exchange.commands().split_off(before);
     let (last, earlier) = commands.split_last().unwrap();
     assert!(last.line().contains(part), "{part}: went on to {}", last.line());
@@ -79,9 +76,7 @@ async fn exhaustion_in_the_middle_of_a_backlog_loses_and_repeats_nothing() {
         for part in ["BODY.PEEK[]", "UID MOVE"] {
             outlook.exchange.nth(nth % 3 + 1, part, reaction.clone());
 
-            let Err(intake::Error::Mailbox(error)) = outlook.intake.cycle().await else {
-                panic!("{part} {reaction:?}: not heeded");
-            };
+            let error = outlook.mailbox_error().await;
 
             assert_eq!(error.remedy(), remedy, "{part} {reaction:?}");
             assert_eq!(outlook.held().await.len(), 0);

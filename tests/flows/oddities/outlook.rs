@@ -8,6 +8,7 @@ use devstack::exchange::{Habits, Message};
 use devstack::{Database, Exchange, Postgres};
 use postroom::config::Config;
 use postroom::intake;
+use postroom::mailbox;
 
 /// All that a client of ours ever says. No number of a message, no EXPUNGE and no CLOSE is among it.
 const SAID: [&str; 12] = [
@@ -135,6 +136,13 @@ impl Outlook {
             assert!(failures.len() < MAX_FAILURES, "it never ends: {failures:?}");
         }
         failures
+    }
+
+    /// Why the next cycle fails, which must be the mailbox's fault.
+    pub(super) async fn mailbox_error(&self) -> mailbox::Error {
+        let error = self.intake.cycle().await.unwrap_err();
+        let intake::Error::Mailbox(error) = error else { unreachable!("{error:?}") };
+        error
     }
 
     /// As [`empty`](Self::empty), once all pauses are over.
