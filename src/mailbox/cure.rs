@@ -2,13 +2,17 @@
 
 use std::io;
 
+use crate::config::IpFamily;
+
 use super::error::{Error, TlsFault};
 
 impl Error {
     /// What a person can do about it.
     pub fn cure(&self) -> &'static str {
         match self {
-            Self::Lookup { .. } => "Check the spelling of `host`, and that this machine's DNS works.",
+            Self::Lookup { .. } | Self::NoAddress { family: IpFamily::Auto, .. } => {
+                "Check the spelling of `host`, and that this machine's DNS works."
+            }
             Self::NoAddress { .. } => "Set `ip_family` to \"auto\", or give the host such an address in DNS.",
             Self::Connect { source, .. } => match source.kind() {
                 io::ErrorKind::ConnectionRefused => {
