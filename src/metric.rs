@@ -57,7 +57,18 @@ pub const MESSAGE_OUTCOMES: [&str; 4] = ["recorded", "duplicate", "held", "gone"
 /// Values of `outcome` in [`DELIVERY_ATTEMPTS`]: a 2xx; a failure, after which it is tried again; the failure after
 /// which it was given up.
 pub const ATTEMPT_OUTCOMES: [&str; 3] = ["delivered", "failed", "dead"];
-/// Values of `kind` in [`MAILBOX_ERRORS`]: no address or no connection; no TLS; no login; the server said no to a
-/// folder or a command; a deadline passed; the connection ended; an answer could not be understood; the database.
-pub const MAILBOX_ERROR_KINDS: [&str; 8] =
-    ["connect", "tls", "login", "refused", "timeout", "closed", "unreadable", "store"];
+/// Values of `kind` in [`MAILBOX_ERRORS`]: no address or no connection; no TLS; no login, or one that opens no mailbox;
+/// the access token ran out; the server wants to be left alone for a while; it said no to a folder or a command; a
+/// deadline passed; the connection ended; an answer could not be understood; the database.
+pub const MAILBOX_ERROR_KINDS: [&str; 10] = [
+    "connect",
+    "tls",
+    "login",
+    "expired",
+    "throttled",
+    "refused",
+    "timeout",
+    "closed",
+    "unreadable",
+    "store",
+];

@@ -1,17 +1,23 @@
-//! The mailbox port against a real Dovecot.
+//! The mailbox port against a real Dovecot and, for what only Exchange does, against a server that behaves like it.
 
 #![expect(clippy::unwrap_used, reason = "a failed setup step is a failed test")]
 
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
-use devstack::{Account, Dovecot, Options};
+use devstack::exchange::{Habits, Idle};
+use devstack::identity::{Access, Tokens};
+use devstack::{Account, Dovecot, Exchange, Identity, Options, identity};
 use postroom::config;
-use postroom::mailbox::{Credential, Error, Plan, Removal, Session, TlsFault, connect};
+use postroom::mailbox::{Credential, Error, Plan, Remedy, Removal, Session, TlsFault, connect};
 use postroom::message::{Extent, Listed, Uid, UidSet};
 use secrecy::SecretString;
 use tokio::io::copy_bidirectional;
 use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::oneshot;
+use tokio_util::sync::CancellationToken;
+
+/// Longer than any test: a wait that ends by it was not ended by what the test is about.
+const LONG: Duration = Duration::from_mins(9);
 
 /// A Dovecot and an account on it.
 struct Server {
@@ -377,6 +383,70 @@ async fn a_missing_folder_is_named() {
 }
 
 #[tokio::test]
+async fn new_mail_ends_a_wait() {
+    let server = Server::start().await;
+    server.deliver(2);
+    let mut session = server.log_in().await;
+    assert!(session.pushes() && !session.is_ipv6());
+    assert_eq!(list(&mut session).await.len(), 2);
+    let stop = CancellationToken::new();
+
+    // While it waits, between a listing and a wait, and again after both.
+    let (waited, ()) = tokio::join!(session.wait(LONG, &stop), async { server.deliver(1) });
+    waited.unwrap();
+    assert_eq!(list(&mut session).await.len(), 3);
+    server.deliver(1);
+    session.wait(LONG, &stop).await.unwrap();
+    assert_eq!(list(&mut session).await.len(), 4);
+    let (waited, ()) = tokio::join!(session.wait(LONG, &stop), async { server.deliver(1) });
+    waited.unwrap();
+
+    assert_eq!(list(&mut session).await.len(), 5);
+    session.logout().await;
+}
+
+#[tokio::test]
+async fn a_wait_that_is_stopped_or_has_lasted_long_enough_leaves_the_session_in_step() {
+    let server = Server::start().await;
+    server.deliver(2);
+    let mut session = server.log_in().await;
+    let moved = Plan::Move { to: "Done".to_owned() };
+    let stop = CancellationToken::new();
+
+    for uid in [1, 2] {
+        let mut inbox = session.select("INBOX").await.unwrap();
+        assert!(inbox.settle(&moved, &uids([uid])).await.unwrap().is_empty());
+        if uid == 1 {
+            let limit = Duration::from_millis(100);
+            let began = Instant::now();
+            session.wait(limit, &stop).await.unwrap();
+            assert!(began.elapsed() >= limit, "our own settling is no news");
+        } else {
+            let (waited, ()) = tokio::join!(session.wait(LONG, &stop), async { stop.cancel() });
+            waited.unwrap();
+        }
+    }
+
+    assert!(list(&mut session).await.is_empty());
+    assert_eq!(server.numbers("Done"), [1, 2]);
+}
+
+#[tokio::test]
+async fn without_idle_a_wait_is_a_pause_and_the_mail_is_there_afterwards() {
+    let server = Server::without(&["IDLE"]).await;
+    let mut session = server.log_in().await;
+    assert!(!session.pushes());
+    assert!(list(&mut session).await.is_empty());
+    server.deliver(1);
+    let began = Instant::now();
+
+    session.wait(Duration::from_millis(100), &CancellationToken::new()).await.unwrap();
+
+    assert!(began.elapsed() >= Duration::from_millis(100));
+    assert_eq!(list(&mut session).await.len(), 1);
+}
+
+#[tokio::test]
 async fn a_server_that_stops_ends_the_session_with_an_error() {
     let mut server = Server::start().await;
     server.deliver(1);
@@ -415,4 +485,173 @@ async fn a_connection_that_is_cut_without_a_goodbye_ends_the_session_with_an_err
     let error = inbox.list(Uid(0)).await.unwrap_err();
 
     assert!(matches!(error, Error::Closed { .. } | Error::Io { .. }), "{error:?}");
+}
+
+/// As long as Microsoft's, and of their form.
+fn access_token(letter: &str) -> String {
+    ["eyJ0eXAi", "eyJhdWQi", letter].map(|part| part.repeat(150)).join(".")
+}
+
+fn token(token: &str) -> Credential {
+    Credential::Token(SecretString::from(token))
+}
+
+// The platform must answer while Dovecot asks it about a token.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_good_token_opens_its_mailbox_and_a_bad_one_none_by_either_mechanism() {
+    let identity = Identity::start(identity::Habits::default()).await.unwrap();
+    let introspection_url = Some(identity.introspection_url());
+    for hidden in [&["AUTH=OAUTHBEARER"][..], &["AUTH=XOAUTH2"], &["AUTH=XOAUTH2", "SASL-IR"]] {
+        let options = Options {
+            without: hidden,
+            introspection_url: introspection_url.as_deref(),
+            ..Options::default()
+        };
+        let dovecot = Dovecot::start(options).await.unwrap();
+        let account = dovecot.account("anna@example.com").unwrap();
+        let server = Server { dovecot, account };
+        server.deliver(2);
+        let (good, bad) = (access_token("good"), access_token("bad"));
+        identity.tokens().add(&good, Access::imap("anna@example.com"), LONG);
+
+        let mut session = connect(&server.mailbox(), &token(&good)).await.unwrap();
+        assert_eq!(list(&mut session).await.len(), 2, "{hidden:?}");
+        session.logout().await;
+
+        let another = config::Mailbox { username: "berta@example.com".to_owned(), ..server.mailbox() };
+        for (config, wrong) in [(&server.mailbox(), &bad), (&another, &good)] {
+            let error = connect(config, &token(wrong)).await.unwrap_err();
+            assert!(matches!(error, Error::LoginRefused { by_token: true, .. }), "{hidden:?}: {error:?}");
+            assert_eq!(error.remedy(), Remedy::Refresh);
+            let shown = format!("{error} {error:?}");
+            assert!(!shown.contains("eyJ") && !shown.contains("berta"), "{shown}");
+        }
+    }
+}
+
+#[tokio::test]
+async fn a_server_that_takes_no_tokens_gets_none() {
+    let server = Server::start().await;
+
+    let error = connect(&server.mailbox(), &token(&access_token("good"))).await.unwrap_err();
+
+    assert!(matches!(error, Error::NoMechanism), "{error:?}");
+}
+
+/// A mailbox on a server that behaves like Exchange.
+fn mailbox_on(exchange: &Exchange) -> config::Mailbox {
+    config::Mailbox {
+        name: "support".to_owned(),
+        host: exchange.host().to_owned(),
+        port: exchange.port(),
+        ca_pem: Some(std::fs::read(exchange.ca_pem_path()).unwrap()),
+        username: exchange.user().to_owned(),
+        auth: config::Auth::Password(SecretString::from(exchange.password())),
+        folder: "INBOX".to_owned(),
+        settle: config::Settle::Keep,
+        ip_family: config::IpFamily::V4,
+        poll_interval: Duration::from_mins(1),
+        idle_timeout: Duration::from_mins(5),
+        connect_timeout: Duration::from_mins(1),
+        command_timeout: Duration::from_mins(1),
+        stall_timeout: Duration::from_mins(1),
+    }
+}
+
+const MAIL: &[u8] = b"Subject: one\r\n\r\nHello\r\n";
+
+#[tokio::test]
+async fn mail_ends_a_wait_whatever_the_server_does_in_an_idle() {
+    for idle in [Idle::Tells, Idle::TellsBeforehand, Idle::EndsByOk] {
+        let exchange = Exchange::start(Habits { idle, ..Habits::default() }).await.unwrap();
+        let mut session = log_in(&mailbox_on(&exchange)).await.unwrap();
+        assert!(list(&mut session).await.is_empty());
+        let stop = CancellationToken::new();
+
+        let told = session.wait(LONG, &stop);
+        let ((), waited) = tokio::join!(
+            async {
+                exchange.wait_for_idling(1, LONG).await.unwrap();
+                exchange.deliver(MAIL).unwrap();
+            },
+            told
+        );
+
+        waited.unwrap();
+        assert_eq!(list(&mut session).await.len(), 1, "{idle:?}");
+        // After the listing and before the wait.
+        exchange.deliver(MAIL).unwrap();
+        session.wait(LONG, &stop).await.unwrap();
+        assert_eq!(list(&mut session).await.len(), 2, "{idle:?}");
+    }
+}
+
+#[tokio::test]
+async fn a_server_that_ends_the_connection_in_an_idle_ends_the_wait_at_once() {
+    let habits = Habits { idle: Idle::EndsByBye, ..Habits::default() };
+    let exchange = Exchange::start(habits).await.unwrap();
+    let mut session = log_in(&mailbox_on(&exchange)).await.unwrap();
+    list(&mut session).await;
+    let stop = CancellationToken::new();
+
+    let ((), ended) = tokio::join!(
+        async {
+            exchange.wait_for_idling(1, LONG).await.unwrap();
+            exchange.deliver(MAIL).unwrap();
+        },
+        session.wait(LONG, &stop)
+    );
+
+    let error = ended.unwrap_err();
+    assert!(matches!(error, Error::Closed { during: "IDLE", .. }), "{error:?}");
+    assert_eq!(error.remedy(), Remedy::Retry);
+}
+
+#[tokio::test]
+async fn a_token_that_expires_in_an_idle_ends_the_wait_and_calls_for_another() {
+    let tokens = Tokens::new();
+    let exchange =
+        Exchange::with_tokens(Habits::default(), tokens.clone(), "support@example.com").await.unwrap();
+    let first = access_token("one");
+    tokens.add(&first, Access::imap("support@example.com"), LONG);
+    let mut session = connect(&mailbox_on(&exchange), &token(&first)).await.unwrap();
+    list(&mut session).await;
+    let stop = CancellationToken::new();
+
+    let ((), ended) = tokio::join!(
+        async {
+            exchange.wait_for_idling(1, LONG).await.unwrap();
+            tokens.expire_all();
+        },
+        session.wait(LONG, &stop)
+    );
+
+    let error = ended.unwrap_err();
+    assert!(matches!(error, Error::TokenExpired { during: "IDLE" }), "{error:?}");
+    assert_eq!((error.remedy(), error.is_transient()), (Remedy::Refresh, true));
+    let error = connect(&mailbox_on(&exchange), &token(&first)).await.unwrap_err();
+    assert!(matches!(error, Error::LoginRefused { by_token: true, .. }), "{error:?}");
+
+    let second = access_token("two");
+    tokens.add(&second, Access::imap("support@example.com"), LONG);
+    let mut session = connect(&mailbox_on(&exchange), &token(&second)).await.unwrap();
+    list(&mut session).await;
+}
+
+#[tokio::test]
+async fn whoever_may_not_open_a_mailbox_is_logged_in_and_not_connected() {
+    let tokens = Tokens::new();
+    let exchange =
+        Exchange::with_tokens(Habits::default(), tokens.clone(), "shared@example.com").await.unwrap();
+    let annas = access_token("anna");
+    tokens.add(&annas, Access::imap("anna@example.com"), LONG);
+
+    let mut session = connect(&mailbox_on(&exchange), &token(&annas)).await.unwrap();
+    let error = session.select("INBOX").await.unwrap_err();
+    assert!(matches!(error, Error::NotConnected { by_token: true, is_ipv6: false, .. }), "{error:?}");
+    assert_eq!((error.remedy(), error.is_refusal()), (Remedy::Configuration, false));
+
+    exchange.permit("anna@example.com", "shared@example.com");
+    let mut session = connect(&mailbox_on(&exchange), &token(&annas)).await.unwrap();
+    assert!(list(&mut session).await.is_empty());
 }

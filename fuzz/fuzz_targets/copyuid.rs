@@ -11,7 +11,7 @@ use libfuzzer_sys::fuzz_target;
 use postroom::fuzzing::open;
 use postroom::mailbox::{Error, Plan, Removal};
 use postroom::message::{Uid, UidSet};
-use postroom_fuzz::{OPENED, Wire, mailbox, run};
+use postroom_fuzz::{OPENED, Wire, let_the_parser_panic, mailbox, password, run};
 
 #[derive(Debug, Arbitrary)]
 struct Case<'a> {
@@ -27,7 +27,7 @@ struct Case<'a> {
     present: BTreeSet<u8>,
 }
 
-fuzz_target!(|case: Case<'_>| {
+fuzz_target!(init: let_the_parser_panic(), |case: Case<'_>| {
     let asked: UidSet = case.asked.iter().map(|&uid| Uid(u32::from(uid) + 1)).collect();
     if asked.is_empty() {
         return;
@@ -85,6 +85,6 @@ fuzz_target!(|case: Case<'_>| {
 });
 
 async fn settle(wire: Wire, plan: &Plan, asked: &UidSet) -> Result<UidSet, Error> {
-    let mut session = open(wire, &mailbox()).await?;
+    let mut session = open(wire, &mailbox(), &password()).await?;
     session.select("INBOX").await?.settle(plan, asked).await
 }

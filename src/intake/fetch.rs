@@ -43,6 +43,7 @@ pub(super) async fn fetch_or_halve(
                 job.store.hold(folder, &refused, "the server refuses to give it").await?;
                 job.tally.held.add(refused.len());
             }
+            Err(Error::Mailbox(broken)) if broken.is_about_session() => return Err(broken.into()),
             Err(Error::Mailbox(broken)) => {
                 // Some servers close the connection over a message that they can't read.
                 let uids = part.uids();

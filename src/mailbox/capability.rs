@@ -5,8 +5,9 @@ use std::fmt;
 
 use async_imap::imap_proto::{self, Response, ResponseCode};
 
-use super::driver::{Driver, code};
+use super::driver::Driver;
 use super::error::Error;
+use super::response::code;
 
 /// The capabilities of a server, as announced last. Exchange announces MOVE only after the login, so those from
 /// before it say little.

@@ -21,4 +21,8 @@ impl Credential {
             config::Auth::OAuth2(_) | config::Auth::TokenCommand(_) => None,
         }
     }
+    /// Whether it is an access token.
+    pub(super) fn is_token(&self) -> bool {
+        matches!(self, Self::Token(_))
+    }
 }

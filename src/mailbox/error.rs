@@ -1,12 +1,15 @@
 //! What can go wrong with a mailbox.
 //!
-//! `Display` says what failed and where, [`Error::cure`] what a person can do about it. Neither holds anything
-//! private: of what the server says only [`ServerText`] is kept.
+//! `Display` says what failed and where, [`Error::remedy`] what Postroom does about it, [`Error::cure`] what a person
+//! can. None holds anything private: of what the server says only [`ServerText`] is kept.
 
 use std::fmt;
 use std::io;
 use std::time::Duration;
 
+use crate::config::IpFamily;
+
+use super::remedy::Remedy;
 use super::server_text::ServerText;
 
 /// Why a mailbox could not be used.
@@ -19,6 +22,14 @@ pub enum Error {
         host: String,
         /// What the resolver said.
         source: io::Error,
+    },
+    /// The server's name has addresses, but none of the family that is wanted.
+    #[error("{host} has no {}", wanted(*family))]
+    NoAddress {
+        /// The name looked up.
+        host: String,
+        /// What is wanted.
+        family: IpFamily,
     },
     /// No address of the server took the connection.
     #[error("connecting to {host}:{port} failed")]
@@ -50,16 +61,53 @@ pub enum Error {
     #[error("the server greets as if somebody had logged in already (PREAUTH)")]
     PreAuthenticated,
     /// The server takes no passwords.
-    #[error("the server takes no password login (LOGINDISABLED)")]
+    #[error("the server takes no password login (LOGINDISABLED, and neither AUTH=PLAIN nor AUTH=LOGIN)")]
     LoginDisabled,
-    /// The user name or the password cannot be sent.
-    #[error("the user name or the password has a NUL character, which IMAP cannot carry")]
+    /// The server takes no access tokens.
+    #[error("the server takes no login by access token (neither AUTH=XOAUTH2 nor AUTH=OAUTHBEARER)")]
+    NoMechanism,
+    /// The user name, the password or the token cannot be sent.
+    #[error("the user name, the password or the token has a control character that no login can carry")]
     Unsendable,
-    /// The server refused the user name and password.
-    #[error("login refused{}", explained(said.as_ref()))]
+    /// The server refused the user name with its password or token.
+    #[error("login{} refused{}", if *by_token { " by access token" } else { "" }, explained(said.as_ref()))]
     LoginRefused {
+        /// Whether it was by an access token.
+        by_token: bool,
         /// The server's explanation.
         said: Option<ServerText>,
+    },
+    /// The server took the login, and has no mailbox for it. Exchange says so when the login is made, or at any command
+    /// after it.
+    #[error(
+        "the login is good but opens no mailbox: the server said \"User is authenticated but not connected\" to \
+         {during}, over {}",
+        if *is_ipv6 { "IPv6" } else { "IPv4" }
+    )]
+    NotConnected {
+        /// The command's name.
+        during: &'static str,
+        /// Whether the login was by an access token.
+        by_token: bool,
+        /// Whether the connection went over IPv6.
+        is_ipv6: bool,
+    },
+    /// The access token ran out, and the server ended the session.
+    #[error("the access token ran out during {during}")]
+    TokenExpired {
+        /// The command's name.
+        during: &'static str,
+    },
+    /// The server has had enough for a while.
+    #[error(
+        "{during} was throttled: the server wants to be left alone for {}",
+        humantime::format_duration(*pause)
+    )]
+    Throttled {
+        /// The command's name, or the step of connecting.
+        during: &'static str,
+        /// How long it wants to be left alone.
+        pause: Duration,
     },
     /// The folder does not exist.
     #[error("there is no folder {folder:?}")]
@@ -127,6 +175,12 @@ pub enum Error {
         /// The command's name.
         during: &'static str,
     },
+    /// The server believes the session to be elsewhere: not logged in, or without an open folder.
+    #[error("the server does not take {during} where it believes the session to be")]
+    WrongState {
+        /// The command's name.
+        during: &'static str,
+    },
     /// What came is not IMAP, is out of step, or was garbled on its way.
     #[error("an answer during {during} could not be understood")]
     Unreadable {
@@ -158,6 +212,16 @@ pub enum TlsFault {
 }
 
 impl Error {
+    /// What is to be done about it.
+    pub fn remedy(&self) -> Remedy {
+        match self {
+            Self::Throttled { pause, .. } => Remedy::BackOff(*pause),
+            Self::TokenExpired { .. } | Self::LoginRefused { by_token: true, .. } => Remedy::Refresh,
+            _ if self.is_transient() => Remedy::Retry,
+            _ => Remedy::Configuration,
+        }
+    }
+
     /// Whether trying again soon may help. If not, a person has to act; trying again rarely is still right,
     /// because the person may act at the server.
     pub fn is_transient(&self) -> bool {
@@ -165,19 +229,25 @@ impl Error {
             Self::Lookup { .. }
             | Self::Connect { .. }
             | Self::Tls { fault: TlsFault::Handshake, .. }
+            | Self::TokenExpired { .. }
+            | Self::Throttled { .. }
             | Self::Refused { .. }
             | Self::Timeout { .. }
             | Self::Closed { .. }
             | Self::Io { .. }
             | Self::TooMuch { .. }
             | Self::Renumbered { .. }
+            | Self::WrongState { .. }
             | Self::Unreadable { .. } => true,
-            Self::Authority { .. }
+            Self::NoAddress { .. }
+            | Self::Authority { .. }
             | Self::Tls { fault: TlsFault::Untrusted | TlsFault::WrongName | TlsFault::Expired, .. }
             | Self::PreAuthenticated
             | Self::LoginDisabled
+            | Self::NoMechanism
             | Self::Unsendable
             | Self::LoginRefused { .. }
+            | Self::NotConnected { .. }
             | Self::NoFolder { .. }
             | Self::ReadOnly { .. }
             | Self::Incomplete { .. } => false,
@@ -193,92 +263,64 @@ impl Error {
             | Self::Incomplete { .. }
             | Self::Refused { .. } => true,
             Self::Lookup { .. }
+            | Self::NoAddress { .. }
             | Self::Connect { .. }
             | Self::Authority { .. }
             | Self::Tls { .. }
             | Self::PreAuthenticated
             | Self::LoginDisabled
+            | Self::NoMechanism
             | Self::Unsendable
             | Self::LoginRefused { .. }
+            | Self::NotConnected { .. }
+            | Self::TokenExpired { .. }
+            | Self::Throttled { .. }
             | Self::Timeout { .. }
             | Self::Closed { .. }
             | Self::Io { .. }
             | Self::TooMuch { .. }
             | Self::Renumbered { .. }
+            | Self::WrongState { .. }
             | Self::Unreadable { .. } => false,
         }
+    }
+
+    /// Whether it ended the session for a reason that lies in the session or the account, so that it says nothing of
+    /// the messages that were asked for.
+    pub fn is_about_session(&self) -> bool {
+        matches!(
+            self,
+            Self::NotConnected { .. }
+                | Self::TokenExpired { .. }
+                | Self::Throttled { .. }
+                | Self::Renumbered { .. }
+                | Self::WrongState { .. }
+        )
     }
 
     /// Which sort of failure it is, for a metric: one of [`crate::metric::MAILBOX_ERROR_KINDS`].
     pub fn kind(&self) -> &'static str {
         match self {
-            Self::Lookup { .. } | Self::Connect { .. } => "connect",
+            Self::Lookup { .. } | Self::NoAddress { .. } | Self::Connect { .. } => "connect",
             Self::Authority { .. } | Self::Tls { .. } => "tls",
-            Self::PreAuthenticated | Self::LoginDisabled | Self::Unsendable | Self::LoginRefused { .. } => {
-                "login"
-            }
+            Self::PreAuthenticated
+            | Self::LoginDisabled
+            | Self::NoMechanism
+            | Self::Unsendable
+            | Self::LoginRefused { .. }
+            | Self::NotConnected { .. } => "login",
+            Self::TokenExpired { .. } => "expired",
+            Self::Throttled { .. } => "throttled",
             Self::NoFolder { .. }
             | Self::ReadOnly { .. }
             | Self::Incomplete { .. }
             | Self::Refused { .. } => "refused",
             Self::Timeout { .. } => "timeout",
             Self::Closed { .. } | Self::Io { .. } => "closed",
-            Self::TooMuch { .. } | Self::Renumbered { .. } | Self::Unreadable { .. } => "unreadable",
-        }
-    }
-
-    /// What a person can do about it.
-    pub fn cure(&self) -> &'static str {
-        match self {
-            Self::Lookup { .. } => "Check the spelling of `host`, and that this machine's DNS works.",
-            Self::Connect { source, .. } => match source.kind() {
-                io::ErrorKind::ConnectionRefused => {
-                    "Nothing listens there. Check `host` and `port`; IMAP over TLS is port 993."
-                }
-                io::ErrorKind::TimedOut => {
-                    "Nothing answers there. Check `host` and `port`, and that a firewall lets this machine out."
-                }
-                _ => "Check this machine's network, then `host` and `port`.",
-            },
-            Self::Authority { .. } => "Give the authority's certificates in PEM form in `ca_file`.",
-            Self::Tls { fault, .. } => match fault {
-                TlsFault::Untrusted => {
-                    "If the server's certificate comes from an authority of your own, give that in `ca_file`. \
-                     Otherwise see that this machine has the usual authorities (package ca-certificates)."
-                }
-                TlsFault::WrongName => "Write `host` as it stands in the server's certificate.",
-                TlsFault::Expired => "Have the server's certificate renewed, and check this machine's clock.",
-                TlsFault::Handshake => {
-                    "Check that `port` is the one for IMAP over TLS (993), not the one for STARTTLS (143), and \
-                     that the server speaks TLS 1.2 or later."
-                }
-            },
-            Self::PreAuthenticated => "Use a port on which the server asks for a login.",
-            Self::LoginDisabled => "Switch password login on at the server, or use another way to log in.",
-            Self::Unsendable => "Look for stray bytes in the password file, or choose another password.",
-            Self::LoginRefused { .. } => {
-                "Check the user name and the password, and that IMAP is switched on for this mailbox. \
-                 Outlook.com and Microsoft 365 take no passwords any more, app passwords included."
-            }
-            Self::NoFolder { .. } => "Write the folder as `postroom check` lists it, or create it.",
-            Self::ReadOnly { .. } => "Give the user the right to delete messages, or settle by `keep`.",
-            Self::Incomplete { .. } => "Such a server cannot be emptied safely. Ask whoever runs it.",
-            Self::Refused { .. } => {
-                "Postroom tries again. If it stays, the server's explanation says more, or its log."
-            }
-            Self::Timeout { .. } => {
-                "Postroom tries again. If it stays, check the network and the server's load."
-            }
-            Self::Closed { .. } | Self::Io { .. } => {
-                "Postroom connects again. If it stays, check the server's limits on connections, and its log."
-            }
-            Self::TooMuch { .. } => {
-                "Postroom connects again. If one message is at fault, it is held, and the rest goes on."
-            }
-            Self::Renumbered { .. } => "Postroom lists the folder anew, and knows stored mail again.",
-            Self::Unreadable { .. } => {
-                "Postroom connects again. If it stays, check that an IMAP server answers at `host` and `port`."
-            }
+            Self::TooMuch { .. }
+            | Self::Renumbered { .. }
+            | Self::WrongState { .. }
+            | Self::Unreadable { .. } => "unreadable",
         }
     }
 }
@@ -320,6 +362,14 @@ impl TlsFault {
         } else {
             Self::Handshake
         }
+    }
+}
+
+fn wanted(family: IpFamily) -> &'static str {
+    match family {
+        IpFamily::Auto => "address",
+        IpFamily::V4 => "IPv4 address",
+        IpFamily::V6 => "IPv6 address",
     }
 }
 

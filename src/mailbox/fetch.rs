@@ -6,8 +6,8 @@ use async_imap::imap_proto::{AttributeValue, MessageSection, Response, SectionPa
 
 use crate::message::{Extent, Listed, Message, Uid, UidSet};
 
-use super::driver::fetched;
 use super::error::Error;
+use super::response::fetched;
 use super::select::Selected;
 
 /// How much more may come than RFC822.SIZE makes expect, which some servers guess and some give as 0.

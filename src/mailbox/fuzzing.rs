@@ -4,6 +4,7 @@ use tokio::io::{AsyncRead, AsyncWrite};
 
 use crate::config;
 
+use super::credential::Credential;
 use super::error::Error;
 use super::session::Session;
 
@@ -11,9 +12,9 @@ use super::session::Session;
 pub async fn open(
     wire: impl AsyncRead + AsyncWrite + Unpin + Send + Sync + std::fmt::Debug + 'static,
     config: &config::Mailbox,
+    credential: &Credential,
 ) -> Result<Session, Error> {
-    let credential = super::Credential::configured(&config.auth).expect("a password");
-    super::connect::open(wire, config, &credential).await
+    super::connect::open(wire, false, config, credential).await
 }
 
 /// Encodes a folder's name.

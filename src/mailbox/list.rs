@@ -11,8 +11,8 @@ use chrono::{DateTime, Datelike, FixedOffset};
 
 use crate::message::{Listed, Uid, UidSet};
 
-use super::driver::fetched;
 use super::error::Error;
+use super::response::fetched;
 use super::select::Selected;
 
 /// The most messages in one listing.
@@ -98,6 +98,7 @@ impl Selected<'_> {
         found: &mut BTreeMap<Uid, Listed>,
     ) -> Result<bool, Error> {
         let end = hi.map_or_else(|| "*".to_owned(), |hi| hi.to_string());
+        self.driver.begin_listing("UID FETCH")?;
         // `lo:*` brings the last message even if its UID is below `lo` (RFC 9051 §6.4.9).
         let window = lo..=hi.unwrap_or(u32::MAX);
         let mut whole = true;

@@ -1,5 +1,4 @@
-//! Proving who we are. The next way to log in (XOAUTH2) is the next arm of the `match` here: its answer to the
-//! server's challenge is one more line of the command.
+//! Proving who we are: which command, by what the server announces.
 
 use std::fmt::Write as _;
 
@@ -11,10 +10,19 @@ use super::capability::Capabilities;
 use super::credential::Credential;
 use super::driver::Driver;
 use super::error::Error;
+use super::remedy::Meaning;
+use super::sasl;
+use super::server_text::ServerText;
 use super::string::quoted;
 
-/// Refusals that are about the server's state, not about who we are (RFC 5530).
-const NOT_NOW: [&str; 4] = ["[UNAVAILABLE]", "[SERVERBUG]", "[INUSE]", "[LIMIT]"];
+/// How often a server may tell of one error. Once is what the mechanisms know.
+const MAX_DISMISSALS: usize = 2;
+
+/// A login's command and its further lines, each of which the server asks for with `+`.
+struct Attempt {
+    name: &'static str,
+    lines: Vec<String>,
+}
 
 /// Logs in. Gives the capabilities if the server announces them with its OK.
 pub(super) async fn login(
@@ -23,35 +31,79 @@ pub(super) async fn login(
     config: &config::Mailbox,
     credential: &Credential,
 ) -> Result<Option<Capabilities>, Error> {
-    let (name, lines) = match credential {
-        Credential::Password(password) => {
-            if announced.has("LOGINDISABLED") {
-                return Err(Error::LoginDisabled);
-            }
-            ("LOGIN", login_lines(&config.username, password.expose_secret())?)
-        }
-        Credential::Token(_) => return Err(Error::LoginDisabled),
+    let attempt = match credential {
+        Credential::Token(token) => by_token(announced, config, token.expose_secret())?,
+        Credential::Password(password) => by_password(announced, &config.username, password.expose_secret())?,
     };
     let mut capabilities = None;
     driver
-        .run_lines(name, &lines, config.connect_timeout, |response| {
+        .run_lines(attempt.name, &attempt.lines, config.connect_timeout, |response| {
             capabilities = Capabilities::read(response).or(capabilities.take());
         })
         .await
-        .map_err(refused)?;
+        .map_err(|error| refused(error, credential.is_token()))?;
     Ok(capabilities)
 }
 
-/// The LOGIN command. A value that a quoted string cannot hold (RFC 3501 §4.3: 7-bit, no line ends) goes as a
-/// literal, which ends its line; the next line follows when the server says `+`.
-fn login_lines(username: &str, password: &str) -> Result<Vec<String>, Error> {
+/// The user is the mailbox's, who need not be the one whom the token was given to: mailboxes can be shared.
+fn by_token(announced: &Capabilities, config: &config::Mailbox, token: &str) -> Result<Attempt, Error> {
+    let username = &config.username;
+    // Control-A ends a field in both mechanisms.
+    if [username, token].iter().any(|value| value.contains(['\0', '\x01'])) {
+        return Err(Error::Unsendable);
+    }
+    let (mut attempt, dismissal) = if announced.has("AUTH=XOAUTH2") {
+        (authenticate(announced, "XOAUTH2", sasl::xoauth2(username, token)), "")
+    } else if announced.has("AUTH=OAUTHBEARER") {
+        let response = sasl::oauthbearer(username, &config.host, config.port, token);
+        (authenticate(announced, "OAUTHBEARER", response), sasl::OAUTHBEARER_DISMISSAL)
+    } else {
+        return Err(Error::NoMechanism);
+    };
+    attempt.lines.extend([dismissal; MAX_DISMISSALS].map(str::to_owned));
+    Ok(attempt)
+}
+
+/// By LOGIN, unless PLAIN does what LOGIN does not: where that is disabled, or where it would take literals in a
+/// charset that nobody has defined. RFC 4616 says UTF-8.
+fn by_password(announced: &Capabilities, username: &str, password: &str) -> Result<Attempt, Error> {
+    if [username, password].iter().any(|value| value.contains('\0')) {
+        return Err(Error::Unsendable);
+    }
+    let has_login = !announced.has("LOGINDISABLED");
+    let has_plain = announced.has("AUTH=PLAIN");
+    let is_ordinary = is_quotable(username) && is_quotable(password);
+    if has_login && (is_ordinary || !has_plain) {
+        Ok(Attempt { name: "LOGIN", lines: login_lines(username, password) })
+    } else if has_plain {
+        Ok(authenticate(announced, "PLAIN", sasl::plain(username, password)))
+    } else if announced.has("AUTH=LOGIN") {
+        let lines = vec!["AUTHENTICATE LOGIN".to_owned(), sasl::login(username), sasl::login(password)];
+        Ok(Attempt { name: "AUTHENTICATE", lines })
+    } else {
+        Err(Error::LoginDisabled)
+    }
+}
+
+/// The command of a mechanism that has one response: in the command itself, where the server takes it there
+/// (RFC 4959), else when asked for.
+fn authenticate(announced: &Capabilities, mechanism: &str, response: String) -> Attempt {
+    let command = format!("AUTHENTICATE {mechanism}");
+    let lines = if announced.has("SASL-IR") {
+        vec![format!("{command} {response}")]
+    } else {
+        vec![command, response]
+    };
+    Attempt { name: "AUTHENTICATE", lines }
+}
+
+/// The LOGIN command. A value that a quoted string cannot hold goes as a literal, which ends its line; the next line
+/// follows when the server says `+`.
+fn login_lines(username: &str, password: &str) -> Vec<String> {
     let mut lines = Vec::new();
     let mut line = String::from("LOGIN");
     for value in [username, password] {
-        if value.contains('\0') {
-            return Err(Error::Unsendable);
-        }
-        if value.is_ascii() && !value.contains(['\r', '\n']) {
+        if is_quotable(value) {
             line.push(' ');
             line.push_str(&quoted(value));
         } else {
@@ -60,40 +112,25 @@ fn login_lines(username: &str, password: &str) -> Result<Vec<String>, Error> {
         }
     }
     lines.push(line);
-    Ok(lines)
+    lines
 }
 
-/// Tells a refused login from a server that is out of order. What Exchange says beyond response codes belongs
-/// here as well.
-fn refused(error: Error) -> Error {
+/// Whether a quoted string can hold it (RFC 3501 §4.3): 7-bit, no line ends.
+fn is_quotable(value: &str) -> bool {
+    value.is_ascii() && !value.contains(['\r', '\n'])
+}
+
+/// Tells a refused login from a server that is out of order.
+fn refused(error: Error, by_token: bool) -> Error {
     match error {
-        Error::Refused { said, .. } if !said.as_ref().is_some_and(|said| said.has_code(&NOT_NOW)) => {
-            Error::LoginRefused { said }
+        Error::Refused { said, .. } if said.as_ref().map(ServerText::meaning) != Some(Meaning::NotNow) => {
+            Error::LoginRefused { by_token, said }
         }
+        // Not one that had been good before.
+        Error::TokenExpired { .. } => Error::LoginRefused { by_token, said: None },
         other => other,
     }
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn ordinary_values_are_quoted_on_one_line() {
-        let lines = login_lines("support@example.com", r#"pass "word" \o/"#).unwrap();
-
-        assert_eq!(lines, [r#"LOGIN "support@example.com" "pass \"word\" \\o/""#]);
-    }
-
-    #[test]
-    fn what_a_quoted_string_cannot_hold_goes_as_a_literal() {
-        assert_eq!(login_lines("anna", "pässe").unwrap(), [r#"LOGIN "anna" {6}"#, "pässe"]);
-        assert_eq!(login_lines("jürgen", "pw").unwrap(), ["LOGIN {7}", r#"jürgen "pw""#]);
-        assert_eq!(login_lines("jürgen", "a\r\nb").unwrap(), ["LOGIN {7}", "jürgen {4}", "a\r\nb"]);
-    }
-
-    #[test]
-    fn a_nul_is_refused_before_anything_is_sent() {
-        assert!(matches!(login_lines("anna", "a\0b"), Err(Error::Unsendable)));
-    }
-}
+mod tests;

@@ -10,6 +10,9 @@ use memchr::memchr;
 /// The longest line. The longest that a good server sends us names a thousand UIDs.
 const MAX_LINE: usize = 1 << 20;
 
+/// How much memory is kept for the next line. A session that waits for mail has no use for more.
+const KEPT: usize = 1 << 10;
+
 /// What literals may come to where nobody asked for mail: names of folders.
 const OTHER_LITERALS: u64 = 1 << 20;
 
@@ -51,6 +54,7 @@ impl Meter {
                 self.literal = announced(&self.line).unwrap_or(0);
                 self.allowed = self.allowed.checked_sub(self.literal).ok_or(io::ErrorKind::FileTooLarge)?;
                 self.line.clear();
+                self.line.shrink_to(KEPT);
             }
             bytes = rest;
         }
@@ -93,6 +97,15 @@ mod tests {
     fn a_line_that_does_not_end_is_refused() {
         assert!(is_taken(&vec![b'x'; MAX_LINE], 0, 4_000));
         assert!(!is_taken(&vec![b'x'; MAX_LINE + 1], 0, 4_000));
+    }
+
+    #[test]
+    fn a_long_line_leaves_no_long_buffer_behind() {
+        let mut meter = Meter::default();
+        for length in [10, 100_000, 10] {
+            meter.count(format!("{}\r\n", "x".repeat(length)).as_bytes()).unwrap();
+            assert!(meter.line.capacity() <= KEPT, "{}", meter.line.capacity());
+        }
     }
 
     proptest! {

@@ -21,7 +21,7 @@ use super::session::Session;
 const LOGIN: &str = r#"
     S: * OK [CAPABILITY IMAP4rev1] ready
     C: P1 LOGIN "support@example.com" "secret"
-    S: P1 OK [CAPABILITY IMAP4rev1 MOVE UIDPLUS] welcome
+    S: P1 OK [CAPABILITY IMAP4rev1 IDLE MOVE UIDPLUS] welcome
 "#;
 
 /// How long a client may take to send what the transcript says.
@@ -65,9 +65,18 @@ pub(super) fn password() -> Credential {
 
 /// Connects to a server that plays `transcript` from the greeting on.
 pub(super) async fn connect(config: &config::Mailbox, transcript: &str) -> (Result<Session, Error>, Server) {
+    connect_with(&Credential::configured(&config.auth).unwrap(), config, transcript).await
+}
+
+/// As [`connect`], with a credential that is not in the configuration.
+pub(super) async fn connect_with(
+    credential: &Credential,
+    config: &config::Mailbox,
+    transcript: &str,
+) -> (Result<Session, Error>, Server) {
     let (client, server) = tokio::io::duplex(4 * 1024);
     let server = Server(tokio::spawn(play(server, transcript.to_owned())));
-    (open(client, config, &Credential::configured(&config.auth).unwrap()).await, server)
+    (open(client, false, config, credential).await, server)
 }
 
 /// A session with a server that plays `transcript` after the login; the next tag is `P2`.

@@ -6,9 +6,10 @@ use async_imap::imap_proto::ResponseCode;
 
 use crate::message::{Uid, UidValidity};
 
-use super::driver::{Driver, code};
+use super::driver::Driver;
 use super::error::Error;
 use super::folder::{has_folder, wire_name};
+use super::response::code;
 use super::session::Session;
 
 /// A folder that is open in a session. The UIDs in its answers and arguments belong to its
@@ -26,6 +27,8 @@ pub struct Selected<'a> {
 impl Session {
     /// Opens a folder, named in UTF-8. The one that was open before is closed, without expunging anything.
     pub async fn select(&mut self, folder: &str) -> Result<Selected<'_>, Error> {
+        // What is still to be read is about the folder that was open.
+        self.driver.catch_up("SELECT")?;
         self.driver.forget_folder();
         let mut facts = Facts::default();
         let opened =

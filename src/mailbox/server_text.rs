@@ -2,14 +2,52 @@
 
 use std::fmt;
 
+use super::remedy::Meaning;
+
 /// The most characters kept. Exchange's longest known answers have about 80.
 const MAX_CHARS: usize = 200;
+
+/// Response codes that refusals begin with (RFC 5530). No user name is meant by them.
+const CODES: [&str; 17] = [
+    "[UNAVAILABLE]",
+    "[AUTHENTICATIONFAILED]",
+    "[AUTHORIZATIONFAILED]",
+    "[EXPIRED]",
+    "[PRIVACYREQUIRED]",
+    "[CONTACTADMIN]",
+    "[NOPERM]",
+    "[INUSE]",
+    "[EXPUNGEISSUED]",
+    "[CORRUPTION]",
+    "[SERVERBUG]",
+    "[CLIENTBUG]",
+    "[CANNOT]",
+    "[LIMIT]",
+    "[OVERQUOTA]",
+    "[ALREADYEXISTS]",
+    "[NONEXISTENT]",
+];
+
+/// What Exchange says, with `#` for its numbers. Somebody called `user` or `server` needs it whole, too.
+const KNOWN: [&str; 10] = [
+    "AUTHENTICATE failed.",
+    "LOGIN failed.",
+    "User is authenticated but not connected.",
+    "Session invalidated - AccessTokenExpired",
+    "Request is throttled. Suggested Backoff Time: # milliseconds",
+    "Server Unavailable. #",
+    "Connection is closed. #",
+    "Connection closed. #",
+    "Microsoft Exchange Server IMAP4 server signing off.",
+    "Command Argument Error. #",
+];
 
 /// Shorter parts of a user name are ordinary words too often.
 const MIN_NAME_CHARS: usize = 3;
 
 /// A server's explanation of a refusal, without anything private: one line of at most 200 characters in which
-/// every word that holds an `@` or a part of the user name is replaced by `[…]`.
+/// every word that holds an `@` or a part of the user name is replaced by `[…]`. Response codes, and what Exchange is
+/// known to say, stay as they are.
 ///
 /// It is for people to read. No decision hangs on it but those that a server leaves no other way to make.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -23,23 +61,36 @@ impl ServerText {
             .split(|c: char| c.is_whitespace() || matches!(c, '@' | '\\' | '/'))
             .filter(|name| name.chars().count() >= MIN_NAME_CHARS)
             .collect();
-        let private = |word: &str| {
+        let is_private = |word: &str| {
             let word = word.to_lowercase();
             word.contains('@') || word == username || names.iter().any(|name| word.contains(name))
         };
-        let words: Vec<&str> = text
+        let mut words: Vec<&str> = text
             .split(|c: char| c.is_whitespace() || c.is_control())
             .filter(|word| !word.is_empty())
-            .map(|word| if private(word) { "[…]" } else { word })
             .collect();
+        if !is_known(&words) {
+            let text = words.iter_mut().enumerate().filter(|(at, word)| *at > 0 || !is_code(word));
+            text.filter(|(_, word)| is_private(word)).for_each(|(_, word)| *word = "[…]");
+        }
         Self(words.join(" ").chars().take(MAX_CHARS).collect())
     }
 
-    /// Whether it starts with one of these response codes (RFC 5530), brackets included.
-    pub(super) fn has_code(&self, codes: &[&str]) -> bool {
-        let text = self.0.to_ascii_uppercase();
-        codes.iter().any(|code| text.starts_with(code))
+    /// What the server means by it.
+    pub(super) fn meaning(&self) -> Meaning {
+        Meaning::of(&self.0)
     }
+}
+
+fn is_code(word: &str) -> bool {
+    CODES.iter().any(|code| code.eq_ignore_ascii_case(word))
+}
+
+fn is_known(words: &[&str]) -> bool {
+    let is_number = |word: &str| word.bytes().all(|byte| byte.is_ascii_digit());
+    let words: Vec<&str> = words.iter().map(|word| if is_number(word) { "#" } else { word }).collect();
+    let text = words.join(" ");
+    KNOWN.iter().any(|known| known.eq_ignore_ascii_case(&text))
 }
 
 impl fmt::Display for ServerText {
@@ -64,6 +115,20 @@ mod tests {
             clean("Request is throttled. Suggested Backoff Time: 299961 milliseconds"),
             "Request is throttled. Suggested Backoff Time: 299961 milliseconds"
         );
+    }
+
+    #[test]
+    fn codes_and_what_exchange_says_stay_whatever_the_user_is_called() {
+        for text in KNOWN {
+            for name in text.split(' ').chain(["ate", "connect"]) {
+                let text = text.replace('#', "14");
+                assert_eq!(ServerText::new(&text, &format!("{name}@example.com")).to_string(), text);
+            }
+        }
+        let said = ServerText::new("[UNAVAILABLE] ask ava about [UNAVAILABLE]", "ava@example.com");
+        assert_eq!(said.to_string(), "[UNAVAILABLE] ask […] about […]");
+        assert_eq!(said.meaning(), Meaning::NotNow);
+        assert_eq!(ServerText::new("LOGIN failed. Ask user", "user").to_string(), "LOGIN failed. Ask […]");
     }
 
     #[test]

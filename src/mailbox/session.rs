@@ -14,16 +14,23 @@ const LOGOUT_TIMEOUT: Duration = Duration::from_secs(2);
 pub struct Session {
     pub(super) driver: Driver,
     capabilities: Capabilities,
+    /// Whether the server has refused to tell of mail by itself.
+    pub(super) has_refused_idle: bool,
 }
 
 impl Session {
     pub(super) fn new(driver: Driver, capabilities: Capabilities) -> Self {
-        Self { driver, capabilities }
+        Self { driver, capabilities, has_refused_idle: false }
     }
 
     /// What the server can do, as it says after the login.
     pub fn capabilities(&self) -> &Capabilities {
         &self.capabilities
+    }
+
+    /// Whether the connection goes over IPv6.
+    pub fn is_ipv6(&self) -> bool {
+        self.driver.is_ipv6()
     }
 
     /// Says goodbye and closes the connection, within two seconds and whatever the server answers.

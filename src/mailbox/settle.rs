@@ -11,10 +11,10 @@ use async_imap::imap_proto::{AttributeValue, ResponseCode};
 
 use crate::message::{Uid, UidSet};
 
-use super::driver::{code, fetched};
 use super::error::Error;
 use super::folder::{ensure_folder, wire_name};
 use super::plan::{Plan, Removal};
+use super::response::{code, fetched};
 use super::select::Selected;
 
 impl Selected<'_> {

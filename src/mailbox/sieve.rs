@@ -44,9 +44,10 @@ impl Sieve {
         }
     }
 
-    /// Lets everything pass that is still there, and tells how many lines were left out.
+    /// Lets everything pass that is still there, and tells how many lines were left out. No memory is kept for more.
     pub(super) fn empty(&mut self) -> usize {
-        self.passed.extend(self.unread.drain(..));
+        self.passed.extend(std::mem::take(&mut self.unread));
+        self.passed.shrink_to_fit();
         std::mem::take(&mut self.left_out)
     }
 }
@@ -88,6 +89,17 @@ mod tests {
         }
         let left_out = sieve.empty();
         (String::from_utf8(sieve.passed.into()).unwrap(), left_out)
+    }
+
+    #[test]
+    fn it_keeps_no_memory_when_it_is_emptied() {
+        let mut sieve = Sieve::default();
+        sieve.sift("* 1 FETCH (UID 5 RFC822.SIZE 7)\r\n".repeat(1_000).as_bytes());
+        sieve.passed.clear();
+
+        sieve.empty();
+
+        assert_eq!((sieve.passed.capacity(), sieve.unread.capacity()), (0, 0));
     }
 
     #[test]

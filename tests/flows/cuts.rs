@@ -252,8 +252,8 @@ async fn what_the_server_throws_in_does_not_confuse_a_cycle() {
         field.recover(line).await;
     }
     field.proxy.at("SELECT", Fault::Answer("* BYE going down\r\n{tag} NO [UNAVAILABLE] going down"));
-    let refused = field.intake.cycle().await;
-    assert!(matches!(refused, Err(intake::Error::Mailbox(mailbox::Error::Refused { .. }))), "{refused:?}");
+    let closed = field.intake.cycle().await;
+    assert!(matches!(closed, Err(intake::Error::Mailbox(mailbox::Error::Closed { .. }))), "{closed:?}");
     field.assert_promise().await;
 }
 

@@ -1,169 +1,16 @@
 //! The driver against servers that break off, refuse, lie and chatter, by way of every command that there is.
 
-use std::time::Duration;
+mod calls;
 
-use futures_util::FutureExt;
-use futures_util::future::BoxFuture;
+use std::time::Duration;
 
 use crate::config;
 use crate::mailbox::error::{Answer, Error};
-use crate::mailbox::plan::{Plan, Removal};
+use crate::mailbox::remedy::Remedy;
 use crate::mailbox::script;
-use crate::mailbox::session::Session;
-use crate::message::{Extent, Listed, Uid, UidSet};
+use crate::message::Extent;
 
-/// A call and the transcript of its commands (tags from `P2`) up to the answer of the last.
-struct Call {
-    transcript: &'static str,
-    tag: &'static str,
-    /// What is said after a refusal.
-    refused: &'static str,
-    run: for<'a> fn(&'a mut Session) -> BoxFuture<'a, Result<(), Error>>,
-}
-
-const SELECT: &str = r#"
-    C: P2 SELECT "INBOX"
-    S: * 3 EXISTS
-    S: * OK [UIDVALIDITY 14] UIDs valid
-    S: P2 OK done
-"#;
-
-/// Asked when a MOVE or COPY is refused: the target may have been deleted.
-const TARGET_IS_THERE: &str = r#"
-    C: P4 LIST "" "Done"
-    S: * LIST () "/" Done
-    S: P4 OK done
-"#;
-
-const CALLS: &[Call] = &[
-    Call {
-        transcript: r#"C: P2 LIST "" "*""#,
-        tag: "P2",
-        refused: "",
-        run: |session| folders(session).boxed(),
-    },
-    Call {
-        transcript: r#"C: P2 LIST "" "Done""#,
-        tag: "P2",
-        refused: "",
-        run: |session| session.ensure_folder("Done").boxed(),
-    },
-    Call {
-        transcript: "C: P3 UID FETCH 1:* (UID RFC822.SIZE INTERNALDATE)
-                     S: * 1 FETCH (UID 5 RFC822.SIZE 100)",
-        tag: "P3",
-        refused: "",
-        run: |session| list(session).boxed(),
-    },
-    Call {
-        transcript: "C: P3 UID FETCH 5 (UID)
-                     S: * 1 FETCH (UID 5)",
-        tag: "P3",
-        refused: "",
-        run: |session| present(session).boxed(),
-    },
-    Call {
-        transcript: "C: P3 UID FETCH 5 (UID BODY.PEEK[])
-                     S: * 1 FETCH (UID 5 BODY[] {2}
-                     S: hi)",
-        tag: "P3",
-        refused: "",
-        run: |session| fetch(session).boxed(),
-    },
-    Call {
-        transcript: r#"C: P3 UID MOVE 5 "Done"
-                       S: * OK [COPYUID 20 5 1] moved"#,
-        tag: "P3",
-        refused: TARGET_IS_THERE,
-        run: |session| settle(session, Plan::Move { to: "Done".to_owned() }).boxed(),
-    },
-    Call {
-        transcript: r#"C: P3 UID MOVE 5 "Done"
-                       S: P3 OK done
-                       C: P4 LIST "" "Done"
-                       S: * LIST () "/" Done
-                       S: P4 OK done
-                       C: P5 UID FETCH 5 (UID)"#,
-        tag: "P5",
-        refused: "",
-        run: |session| settle(session, Plan::Move { to: "Done".to_owned() }).boxed(),
-    },
-    Call {
-        transcript: r#"C: P3 UID COPY 5 "Done""#,
-        tag: "P3",
-        refused: TARGET_IS_THERE,
-        run: |session| settle(session, copy()).boxed(),
-    },
-    Call {
-        transcript: r#"C: P3 UID COPY 5 "Done"
-                       S: P3 OK [COPYUID 20 5 1] done
-                       C: P4 UID STORE 5 +FLAGS.SILENT (\Deleted)"#,
-        tag: "P4",
-        refused: "",
-        run: |session| settle(session, copy()).boxed(),
-    },
-    Call {
-        transcript: r#"C: P3 UID COPY 5 "Done"
-                       S: P3 OK [COPYUID 20 5 1] done
-                       C: P4 UID STORE 5 +FLAGS.SILENT (\Deleted)
-                       S: P4 OK done
-                       C: P5 UID EXPUNGE 5"#,
-        tag: "P5",
-        refused: "",
-        run: |session| settle(session, copy()).boxed(),
-    },
-    Call {
-        transcript: r"C: P3 UID STORE 5 +FLAGS.SILENT (\Deleted)
-                      S: P3 OK done
-                      C: P4 UID FETCH 5 (UID FLAGS)",
-        tag: "P4",
-        refused: "",
-        run: |session| settle(session, Plan::Delete { removal: Removal::Flag }).boxed(),
-    },
-];
-
-async fn folders(session: &mut Session) -> Result<(), Error> {
-    session.folders().await.map(drop)
-}
-
-async fn list(session: &mut Session) -> Result<(), Error> {
-    session.select("INBOX").await?.list(Uid(0)).await.map(drop)
-}
-
-async fn present(session: &mut Session) -> Result<(), Error> {
-    session.select("INBOX").await?.present(&five()).await.map(drop)
-}
-
-async fn fetch(session: &mut Session) -> Result<(), Error> {
-    session.select("INBOX").await?.fetch(&[listed(5)], Extent::Whole).await.map(drop)
-}
-
-async fn settle(session: &mut Session, plan: Plan) -> Result<(), Error> {
-    session.select("INBOX").await?.settle(&plan, &five()).await.map(drop)
-}
-
-fn copy() -> Plan {
-    Plan::Copy { to: "Done".to_owned(), removal: Removal::Expunge }
-}
-
-fn five() -> UidSet {
-    [Uid(5)].into_iter().collect()
-}
-
-fn listed(uid: u32) -> Listed {
-    Listed { uid: Uid(uid), size: 2, internal_date: None }
-}
-
-impl Call {
-    /// Runs the call against a server that ends with `ending`, in which `TAG` stands for the awaited tag.
-    async fn fails_with(&self, ending: &str) -> Error {
-        let select = if self.tag == "P2" { "" } else { SELECT };
-        let ending = ending.replace("TAG", self.tag);
-        let (mut session, _server) = script::session(&format!("{select}{}\n{ending}", self.transcript)).await;
-
-        (self.run)(&mut session).await.expect_err(&format!("{} then {ending:?}", self.transcript))
-    }
-}
+use calls::{CALLS, five, listed};
 
 #[tokio::test]
 async fn a_refusal_is_an_error_in_every_command() {
@@ -186,8 +33,8 @@ async fn the_end_of_the_connection_is_an_error_in_every_command() {
         let inside = call.fails_with("S> * 1 FETCH (UI").await;
         assert!(matches!(inside, Error::Closed { said: None, .. }), "{}: {inside}", call.transcript);
 
-        let bye = call.fails_with("S: * BYE Session invalidated - AccessTokenExpired").await;
-        assert!(bye.to_string().ends_with(": Session invalidated - AccessTokenExpired"), "{bye}");
+        let bye = call.fails_with("S: * BYE Connection is closed. 13").await;
+        assert!(bye.to_string().ends_with(": Connection is closed. 13"), "{bye}");
         assert!(matches!(bye, Error::Closed { said: Some(_), .. }), "{}: {bye}", call.transcript);
     }
 }
@@ -209,6 +56,69 @@ async fn an_answer_out_of_step_is_an_error_in_every_command() {
             }
             let error = call.fails_with(ending).await;
             assert!(matches!(error, Error::Unreadable { .. }), "{} then {ending}: {error}", call.transcript);
+        }
+    }
+}
+
+#[tokio::test]
+async fn what_exchange_says_has_its_remedy_in_every_command() {
+    let pause = |milliseconds| Remedy::BackOff(Duration::from_millis(milliseconds));
+    for (ending, remedy, kind) in [
+        (
+            "S: TAG NO Request is throttled. Suggested Backoff Time: 299961 milliseconds
+             S: * BYE Connection closed. 14",
+            pause(299_961),
+            "throttled",
+        ),
+        ("S: TAG BAD Request is throttled. Suggested Backoff Time: 1 milliseconds", pause(1), "throttled"),
+        ("S: * BYE request is throttled. suggested backoff time: 20 milliseconds", pause(20), "throttled"),
+        ("S: TAG NO Request is throttled.", pause(300_000), "throttled"),
+        ("S: * BYE Session invalidated - AccessTokenExpired", Remedy::Refresh, "expired"),
+        (
+            "S: * BYE Session invalidated - AccessTokenExpired
+             S: TAG BAD Command received in Invalid state.",
+            Remedy::Refresh,
+            "expired",
+        ),
+        (
+            "S: TAG BAD User is authenticated but not connected.
+             S: * BYE Connection closed. 14",
+            Remedy::Configuration,
+            "login",
+        ),
+        ("S: TAG NO User is authenticated but not connected.", Remedy::Configuration, "login"),
+        ("S: TAG BAD Command received in Invalid state.", Remedy::Retry, "unreadable"),
+        ("S: * BYE Connection is closed. 13", Remedy::Retry, "closed"),
+        ("S: * BYE Connection closed. 14", Remedy::Retry, "closed"),
+        ("S: * BYE Microsoft Exchange Server IMAP4 server signing off.", Remedy::Retry, "closed"),
+        ("S: * BYE Connection closed. 14\nS: TAG NO not now", Remedy::Retry, "closed"),
+    ] {
+        for call in CALLS {
+            // Nothing follows it, so a command more would end otherwise.
+            let error = call.fails_with(ending).await;
+            assert_eq!(error.remedy(), remedy, "{} then {ending}: {error}", call.transcript);
+            assert_eq!(error.kind(), kind, "{error}");
+            assert_eq!(error.is_about_session(), kind != "closed", "{error}");
+            assert!(!error.is_refusal(), "{error}");
+            assert_eq!(error.is_transient(), remedy != Remedy::Configuration, "{error}");
+        }
+    }
+}
+
+#[tokio::test]
+async fn a_server_that_cannot_at_the_moment_refuses_the_one_thing() {
+    for text in [
+        "NO Server Unavailable. 15",
+        "NO [UNAVAILABLE] Backend is away.",
+        "NO [INUSE] Mailbox is locked.",
+        "NO [LIMIT] Too much.",
+        "BAD Command Argument Error. 11",
+    ] {
+        for call in CALLS {
+            let error = call.fails_with(&format!("S: TAG {text}\n{}", call.refused)).await;
+            assert!(error.is_refusal(), "{} then {text}: {error}", call.transcript);
+            assert_eq!(error.remedy(), Remedy::Retry, "{error}");
+            assert!(!error.is_about_session(), "{error}");
         }
     }
 }

@@ -8,6 +8,7 @@ use devstack::exchange::{Habits, Message};
 use devstack::{Database, Exchange, Postgres};
 use postroom::config::Config;
 use postroom::intake;
+use postroom::mailbox;
 
 /// All that a client of ours ever says. No number of a message, no EXPUNGE and no CLOSE is among it.
 const SAID: [&str; 12] = [
@@ -137,6 +138,13 @@ impl Outlook {
         failures
     }
 
+    /// Why the next cycle fails, which must be the mailbox's fault.
+    pub(super) async fn mailbox_error(&self) -> mailbox::Error {
+        let error = self.intake.cycle().await.unwrap_err();
+        let intake::Error::Mailbox(error) = error else { unreachable!("{error:?}") };
+        error
+    }
+
     /// As [`empty`](Self::empty), once all pauses are over.
     pub(super) async fn empty_later(&self) -> Vec<intake::Error> {
         let time_passes = "UPDATE ledger SET retry_at = now() WHERE retry_at IS NOT NULL;
@@ -157,6 +165,15 @@ impl Outlook {
             .await
             .unwrap();
         rows.into_iter().map(|row| (row[0].parse().unwrap(), row[1].clone())).collect()
+    }
+
+    /// These many messages are in the inbox, and nothing is held against any.
+    pub(super) async fn assert_only_waits(&self, count: usize) {
+        assert_eq!(self.exchange.count("INBOX"), count);
+        let blamed = "SELECT uid::text, state, attempts::text, coalesce(reason, '') FROM ledger
+                      WHERE attempts > 0 OR state = 'held' OR reason IS NOT NULL";
+        let blamed = self.database.rows(blamed).await.unwrap();
+        assert!(blamed.is_empty(), "{blamed:?}");
     }
 
     /// What must hold in the end, and that nothing is left to do: every mail is one message with its exact source, and

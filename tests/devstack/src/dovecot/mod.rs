@@ -36,7 +36,8 @@ const PORTS: usize = 5;
 /// How the server differs from Dovecot's defaults.
 #[derive(Debug, Clone, Copy)]
 pub struct Options<'a> {
-    /// Capabilities that it hides, such as `MOVE` and `UIDPLUS`. It would still obey the commands.
+    /// Capabilities that it hides, such as `MOVE` and `UIDPLUS`. It would still obey the commands, but not use a
+    /// mechanism (`AUTH=XOAUTH2`).
     pub without: &'a [&'a str],
     /// The DNS name in its certificate. A client that connects to `localhost` must refuse any other.
     pub certified_host: &'a str,

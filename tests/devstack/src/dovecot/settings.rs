@@ -65,11 +65,18 @@ impl Settings<'_> {
     }
 
     fn tokens(&self, syntax: Syntax) -> String {
+        let hidden = |mechanism: &str| {
+            self.without.iter().any(|hidden| hidden.eq_ignore_ascii_case(&format!("AUTH={mechanism}")))
+        };
+        let mechanisms = |all: &[&'static str]| {
+            all.iter().copied().filter(|mechanism| !hidden(mechanism)).collect::<Vec<_>>().join(" ")
+        };
+        let with_tokens = mechanisms(&["plain", "xoauth2", "oauthbearer"]);
         match (self.introspection_url, syntax) {
-            (None, _) => "auth_mechanisms = plain\n".to_owned(),
+            (None, _) => format!("auth_mechanisms = {}\n", mechanisms(&["plain"])),
             (Some(_), Syntax::V2_3) => format!(
                 r"
-auth_mechanisms = plain xoauth2 oauthbearer
+auth_mechanisms = {with_tokens}
 passdb {{
   driver = oauth2
   mechanisms = xoauth2 oauthbearer
@@ -80,7 +87,7 @@ passdb {{
             ),
             // No passdb has to do with tokens any more.
             (Some(url), Syntax::V2_4) => {
-                format!("auth_mechanisms = plain xoauth2 oauthbearer{}", token_settings(url, "oauth2_"))
+                format!("auth_mechanisms = {with_tokens}{}", token_settings(url, "oauth2_"))
             }
         }
     }
