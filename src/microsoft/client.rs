@@ -77,9 +77,7 @@ impl Client {
 
     /// Begins a sign-in by device code (RFC 8628 §3.1).
     pub async fn device_code(&self) -> Result<DeviceCode, Error> {
-        let mut form = self.form();
-        form.append_pair("scope", &self.scope);
-        let answer = self.ask(self.endpoint("devicecode"), form.finish()).await?;
+        let answer = self.ask("devicecode", &[("scope", &self.scope)]).await?;
         DeviceCode::read(&answer.granted()?)
     }
 
@@ -89,50 +87,44 @@ impl Client {
     /// A [transient](Error::is_transient) one leaves the sign-in as it is; any other ends it. If the answer
     /// that grants it is lost on the way, so is the grant.
     pub async fn poll(&self, code: &DeviceCode) -> Result<Poll, Error> {
-        let mut form = self.form();
-        form.append_pair("grant_type", "urn:ietf:params:oauth:grant-type:device_code");
-        form.append_pair("device_code", code.secret.expose_secret());
-        Poll::read(self.ask(self.endpoint("token"), form.finish()).await?)
+        let fields = [
+            ("grant_type", "urn:ietf:params:oauth:grant-type:device_code"),
+            ("device_code", code.secret.expose_secret()),
+        ];
+        Poll::read(self.ask("token", &fields).await?)
     }
 
     /// Exchanges a refresh token for an access token and the refresh token that follows it (RFC 6749 §6).
     /// Store that one before anything else. If the answer is lost, or this is dropped half way, the old one
     /// still works: Microsoft lets it live on until it expires.
     pub async fn refresh(&self, refresh_token: &SecretString) -> Result<Grant, Error> {
-        let mut form = self.form();
-        form.append_pair("grant_type", "refresh_token");
-        form.append_pair("refresh_token", refresh_token.expose_secret());
-        form.append_pair("scope", &self.scope);
-        let answer = self.ask(self.endpoint("token"), form.finish()).await?;
-        Grant::read(&answer.granted()?)
+        let fields = [
+            ("grant_type", "refresh_token"),
+            ("refresh_token", refresh_token.expose_secret()),
+            ("scope", &self.scope),
+        ];
+        Grant::read(&self.ask("token", &fields).await?.granted()?)
     }
 
     /// Gets an access token for the application itself (RFC 6749 §4.4).
     pub async fn client_credentials(&self) -> Result<Grant, Error> {
-        let endpoint = self.endpoint("token");
-        let mut form = self.form();
-        form.append_pair("grant_type", "client_credentials");
-        form.append_pair("scope", &self.scope);
-        match &self.proof {
-            Some(Proof::Secret(secret)) => {
-                form.append_pair("client_secret", secret.expose_secret());
-            }
+        let assertion = match &self.proof {
             Some(Proof::Key(key)) => {
-                let assertion = key.assertion(&self.application, endpoint.as_str(), SystemTime::now())?;
-                form.append_pair("client_assertion_type", assertion::TYPE);
-                form.append_pair("client_assertion", assertion.expose_secret());
+                let audience = self.endpoint("token");
+                Some(key.assertion(&self.application, audience.as_str(), SystemTime::now())?)
             }
-            // For the platform to refuse: a client for signing in by device code has no proof.
-            None => {}
+            _ => None,
+        };
+        let mut fields = vec![("grant_type", "client_credentials"), ("scope", &self.scope)];
+        if let Some(assertion) = &assertion {
+            fields.push(("client_assertion_type", assertion::TYPE));
+            fields.push(("client_assertion", assertion.expose_secret()));
         }
-        let answer = self.ask(endpoint, form.finish()).await?;
-        Grant::read(&answer.granted()?)
-    }
-
-    fn form(&self) -> form_urlencoded::Serializer<'static, String> {
-        let mut form = form_urlencoded::Serializer::new(String::new());
-        form.append_pair("client_id", &self.application);
-        form
+        // Without any proof the platform refuses: a client for signing in by device code has none.
+        if let Some(Proof::Secret(secret)) = &self.proof {
+            fields.push(("client_secret", secret.expose_secret()));
+        }
+        Grant::read(&self.ask("token", &fields).await?.granted()?)
     }
 
     fn endpoint(&self, name: &str) -> Url {
@@ -144,14 +136,19 @@ impl Client {
         url
     }
 
-    async fn ask(&self, endpoint: Url, form: String) -> Result<Answer, Error> {
+    /// Posts these fields, and which application asks, to an endpoint of the authority.
+    async fn ask(&self, endpoint: &str, fields: &[(&str, &str)]) -> Result<Answer, Error> {
+        let form = form_urlencoded::Serializer::new(String::new())
+            .append_pair("client_id", &self.application)
+            .extend_pairs(fields)
+            .finish();
         let unreachable = |error: reqwest::Error| Error::Unreachable {
             host: self.authority.host_str().unwrap_or_default().to_owned(),
             cause: cause(&error),
         };
         let answer = self
             .http
-            .post(endpoint)
+            .post(self.endpoint(endpoint))
             .header(CONTENT_TYPE, "application/x-www-form-urlencoded")
             .header(ACCEPT, "application/json")
             .body(form)

@@ -32,7 +32,8 @@ impl Grant {
             object.text("token_type").filter(|kind| kind.eq_ignore_ascii_case("Bearer"))?;
             Some(Self {
                 access_token: object.token("access_token")?.into(),
-                expires_in: object.seconds("expires_in", LONGEST_LIFE)?,
+                // One that is good for nothing is none.
+                expires_in: object.seconds("expires_in", LONGEST_LIFE).filter(|life| !life.is_zero())?,
                 refresh_token: object.token("refresh_token").map(SecretString::from),
                 username: object.text("id_token").and_then(claims::username),
             })
