@@ -110,6 +110,11 @@ impl Config {
         toml.into_text()
     }
 
+    /// The names of the webhooks, in their order.
+    pub fn webhook_names(&self) -> Vec<&str> {
+        self.webhooks.iter().map(|webhook| webhook.name.as_str()).collect()
+    }
+
     fn read(mut root: Section<'_>) -> Option<Self> {
         let database = root.table("database", "a table headed [database]").and_then(Database::read);
         let intake = root.table("intake", "a table headed [intake]").and_then(Intake::read);

@@ -1,5 +1,6 @@
 //! Whole configurations, from files and environments as an administrator would write them.
 
+mod client_proof;
 mod documented;
 mod mistakes;
 mod privacy;
