@@ -541,6 +541,7 @@ async fn a_server_that_takes_no_tokens_gets_none() {
 /// A mailbox on a server that behaves like Exchange.
 fn mailbox_on(exchange: &Exchange) -> config::Mailbox {
     config::Mailbox {
+        provider: None,
         name: "support".to_owned(),
         host: exchange.host().to_owned(),
         port: exchange.port(),

@@ -11,7 +11,7 @@
 use std::time::Duration;
 
 use tokio::pin;
-use tokio::time::{sleep, timeout};
+use tokio::time::{Instant, sleep, timeout};
 use tokio_util::sync::CancellationToken;
 
 use super::driver::{Driver, Heard};
@@ -22,6 +22,20 @@ const IDLE: &str = "IDLE";
 
 /// How long beginning and ending an IDLE may take each. No server has anything to look up for that.
 const STEP: Duration = Duration::from_secs(15);
+
+/// An IDLE that the server ends sooner than this, and without news, is no IDLE: without a pause somewhere, looking and
+/// waiting would follow upon one another as fast as the network allows.
+const SHORTEST: Duration = Duration::from_secs(1);
+
+/// After so many of those in a row the server counts as one without IDLE.
+const SHORT_IDLES: u32 = 3;
+
+/// Who ended an IDLE.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Ended {
+    ByUs,
+    ByServer,
+}
 
 impl Session {
     /// Whether the server tells of new mail by itself, so that [`wait`](Self::wait) may be long. If not, it is a pause
@@ -36,8 +50,8 @@ impl Session {
     /// Of what the server says, only a number of messages (EXISTS) that is not the known one ends it, and the end of
     /// the IDLE itself. Flags that change, messages that go (our own settling is still told of now), and signs of life
     /// do not. If it has told of messages since the end of the folder was last listed, the wait is over at once. A
-    /// server that refuses IDLE is not asked again in this session, and the wait ends, so that the caller can choose
-    /// its limit anew. Without IDLE or an open folder it is a pause.
+    /// server that refuses IDLE, or keeps ending it as soon as it is begun, is not asked again in this session, and the
+    /// wait ends, so that the caller can choose its limit anew. Without IDLE or an open folder it is a pause.
     ///
     /// Dropped before it ends, it leaves the session in the middle of an IDLE: drop that, too.
     pub async fn wait(&mut self, limit: Duration, stop: &CancellationToken) -> Result<(), Error> {
@@ -49,21 +63,33 @@ impl Session {
             stop.run_until_cancelled(sleep(limit)).await;
             return Ok(());
         }
+        let begun = Instant::now();
         match self.driver.idle(limit, stop).await {
             Err(Error::Refused { .. }) => {
                 tracing::debug!("the server refuses IDLE: its folders are polled");
                 self.has_refused_idle = true;
                 Ok(())
             }
-            ended => ended,
+            Ok(Ended::ByServer) if begun.elapsed() < SHORTEST && !self.driver.has_news() => {
+                self.short_idles += 1;
+                if self.short_idles >= SHORT_IDLES {
+                    tracing::debug!("the server ends each IDLE at once: its folders are polled");
+                    self.has_refused_idle = true;
+                }
+                Ok(())
+            }
+            ended => {
+                self.short_idles = 0;
+                ended.map(drop)
+            }
         }
     }
 }
 
 impl Driver {
-    async fn idle(&mut self, limit: Duration, stop: &CancellationToken) -> Result<(), Error> {
+    async fn idle(&mut self, limit: Duration, stop: &CancellationToken) -> Result<Ended, Error> {
         let soon = STEP.min(self.command_timeout());
-        let Some(tag) = in_time(soon, self.begin_idle()).await? else { return Ok(()) };
+        let Some(tag) = in_time(soon, self.begin_idle()).await? else { return Ok(Ended::ByServer) };
         let enough = sleep(limit);
         pin!(enough);
         while !self.has_news() {
@@ -75,10 +101,10 @@ impl Driver {
                 heard = self.hear(IDLE, &tag) => heard?,
             };
             if has_ended(heard)? {
-                return Ok(());
+                return Ok(Ended::ByServer);
             }
         }
-        in_time(soon, self.end_idle(&tag)).await
+        in_time(soon, self.end_idle(&tag)).await.map(|()| Ended::ByUs)
     }
 
     /// Gives the tag if the server is idling, and nothing if it ended that at once.

@@ -16,11 +16,13 @@ pub struct Session {
     capabilities: Capabilities,
     /// Whether the server has refused to tell of mail by itself.
     pub(super) has_refused_idle: bool,
+    /// How many IDLEs in a row the server has ended as soon as they were begun.
+    pub(super) short_idles: u32,
 }
 
 impl Session {
     pub(super) fn new(driver: Driver, capabilities: Capabilities) -> Self {
-        Self { driver, capabilities, has_refused_idle: false }
+        Self { driver, capabilities, has_refused_idle: false, short_idles: 0 }
     }
 
     /// What the server can do, as it says after the login.

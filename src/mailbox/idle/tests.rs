@@ -76,6 +76,21 @@ async fn an_idle_that_the_server_ends_ends_the_wait() {
 }
 
 #[tokio::test]
+async fn a_server_that_ends_each_idle_at_once_is_polled() {
+    let ended = ["P3", "P4", "P5"]
+        .map(|tag| format!("C: {tag} IDLE\nS: + idling\nS: {tag} OK Idle completed.\n"))
+        .concat();
+    let (mut session, server) = idle_in(&format!("{ended}{}", NEXT.replace("P4", "P6"))).await;
+
+    for _ in 0..3 {
+        wait(&mut session, LONG).await.unwrap();
+    }
+
+    assert!(!session.pushes());
+    assert_in_step(session, server).await;
+}
+
+#[tokio::test]
 async fn a_wait_ends_by_its_limit_whatever_else_is_told() {
     for told in [
         "",

@@ -11,7 +11,8 @@ use postroom::intake;
 use postroom::mailbox;
 
 /// All that a client of ours ever says. No number of a message, no EXPUNGE and no CLOSE is among it.
-const SAID: [&str; 12] = [
+const SAID: [&str; 13] = [
+    "IDLE",
     "CAPABILITY",
     "LOGIN",
     "LOGOUT",
