@@ -1,7 +1,10 @@
-//! The versioned JSON contract with helpdesks: what is sent when a message has been stored.
+//! The versioned JSON contract with helpdesks: what is sent when a message has been stored, and when a mailbox stops or
+//! begins to work.
 //!
 //! The envelope is Standard Webhooks 1.0's (`type`, `timestamp`, `data`). An event is rendered once, when its
 //! message is recorded, and delivered byte for byte. Fields are only ever added within a schema version.
+
+mod mailbox;
 
 use std::fmt::Write;
 
@@ -13,6 +16,8 @@ use crate::mail::{Address, Attachment, Mail};
 use crate::message::{Uid, UidValidity};
 use crate::text;
 use crate::ticket::{Filing, Ticket};
+
+pub use mailbox::Unhealthy;
 
 /// Grows when a field changes its meaning or goes.
 const SCHEMA_VERSION: u32 = 1;
@@ -52,7 +57,7 @@ const HEADERS: [&str; 12] = [
 pub struct Event {
     /// `evt_…`: unique, the same in every attempt and for every webhook.
     pub id: String,
-    /// `ticket.created`, `ticket.message.received` or `endpoint.test`.
+    /// `ticket.created`, `ticket.message.received`, `mailbox.unhealthy`, `mailbox.recovered` or `endpoint.test`.
     pub kind: &'static str,
     /// The JSON text, without NUL.
     pub body: String,
@@ -84,27 +89,23 @@ pub struct Received<'a> {
 impl Event {
     /// Renders the event about a received message: `ticket.created` if it opened its ticket.
     pub fn received(received: &Received<'_>) -> Self {
-        let id = format!("evt_{}", Uuid::now_v7().simple());
         let kind =
             if received.filing.ticket.is_none() { "ticket.created" } else { "ticket.message.received" };
-        let envelope = Envelope {
-            kind,
-            timestamp: received.at.to_rfc3339_opts(SecondsFormat::Millis, true),
-            schema_version: SCHEMA_VERSION,
-            data: Data::new(&id, received),
-        };
-        Self { kind, body: json(&envelope), id }
+        Self::new(kind, received.at, |event_id| Data::new(event_id, received))
     }
 
     /// Renders `endpoint.test`, by which an operator finds out whether a webhook works. Says nothing else.
     pub fn test(at: DateTime<Utc>) -> Self {
+        Self::new("endpoint.test", at, |event_id| Test { event_id: event_id.to_owned() })
+    }
+
+    fn new<T: Serialize>(kind: &'static str, at: DateTime<Utc>, data: impl FnOnce(&str) -> T) -> Self {
         let id = format!("evt_{}", Uuid::now_v7().simple());
-        let kind = "endpoint.test";
         let envelope = Envelope {
             kind,
             timestamp: at.to_rfc3339_opts(SecondsFormat::Millis, true),
             schema_version: SCHEMA_VERSION,
-            data: Test { event_id: &id },
+            data: data(&id),
         };
         Self { kind, body: json(&envelope), id }
     }
@@ -125,13 +126,13 @@ struct Envelope<T> {
 }
 
 #[derive(Serialize)]
-struct Test<'a> {
-    event_id: &'a str,
+struct Test {
+    event_id: String,
 }
 
 #[derive(Serialize)]
 struct Data<'a> {
-    event_id: &'a str,
+    event_id: String,
     sequence: i32,
     ticket: TicketData<'a>,
     thread: ThreadData<'a>,
@@ -203,11 +204,11 @@ struct SourceData<'a> {
 }
 
 impl<'a> Data<'a> {
-    fn new(event_id: &'a str, received: &Received<'a>) -> Self {
+    fn new(event_id: &str, received: &Received<'a>) -> Self {
         let Received { ticket, filing, mail, .. } = *received;
         let mut room = Room { bytes: MAX_LIST_BYTES };
         Self {
-            event_id,
+            event_id: event_id.to_owned(),
             sequence: ticket.message_count,
             ticket: TicketData {
                 id: ticket.id,

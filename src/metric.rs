@@ -26,6 +26,9 @@ pub const INTAKE_BYTES: &str = "postroom_intake_bytes_total";
 pub const INTAKE_BATCH_DURATION: &str = "postroom_intake_batch_duration_seconds";
 /// Counter of cycles that failed, by `mailbox` and `kind` out of [`MAILBOX_ERROR_KINDS`].
 pub const MAILBOX_ERRORS: &str = "postroom_mailbox_errors_total";
+/// Counter of requests for access tokens, by `mailbox` and `outcome` out of [`TOKEN_OUTCOMES`]. A token that mailboxes
+/// share counts for the one that was first.
+pub const TOKEN_REQUESTS: &str = "postroom_token_requests_total";
 /// Counter of attempts at deliveries, by `webhook` and `outcome` out of [`ATTEMPT_OUTCOMES`].
 pub const DELIVERY_ATTEMPTS: &str = "postroom_delivery_attempts_total";
 /// Histogram of the seconds that an attempt took, by `webhook`.
@@ -41,6 +44,12 @@ pub const MAILBOX_POLL_AGE: &str = "postroom_mailbox_poll_age_seconds";
 pub const HELD_MESSAGES: &str = "postroom_held_messages";
 /// Gauge by `mailbox`.
 pub const UNSETTLED_MESSAGES: &str = "postroom_unsettled_messages";
+/// Gauge by `mailbox`: 1 from `mailbox.unhealthy` to `mailbox.recovered`, else 0.
+pub const MAILBOX_UNHEALTHY: &str = "postroom_mailbox_unhealthy";
+/// Gauge by `mailbox`, in seconds; 0 if its server is not to be left alone.
+pub const MAILBOX_BACKOFF: &str = "postroom_mailbox_backoff_seconds";
+/// Gauge by `mailbox`, in seconds; only of mailboxes that a person has signed in to.
+pub const TOKEN_AGE: &str = "postroom_token_age_seconds";
 /// Gauge by `webhook`.
 pub const DELIVERIES_PENDING: &str = "postroom_deliveries_pending";
 /// Gauge by `webhook`, in seconds; 0 if nothing waits.
@@ -54,13 +63,15 @@ pub const BUILD_INFO: &str = "postroom_build_info";
 
 /// Values of `outcome` in [`MESSAGES`]: the states that a message takes in the ledger when it is taken in.
 pub const MESSAGE_OUTCOMES: [&str; 4] = ["recorded", "duplicate", "held", "gone"];
+/// Values of `outcome` in [`TOKEN_REQUESTS`].
+pub const TOKEN_OUTCOMES: [&str; 2] = ["granted", "failed"];
 /// Values of `outcome` in [`DELIVERY_ATTEMPTS`]: a 2xx; a failure, after which it is tried again; the failure after
 /// which it was given up.
 pub const ATTEMPT_OUTCOMES: [&str; 3] = ["delivered", "failed", "dead"];
 /// Values of `kind` in [`MAILBOX_ERRORS`]: no address or no connection; no TLS; no login, or one that opens no mailbox;
 /// the access token ran out; the server wants to be left alone for a while; it said no to a folder or a command; a
-/// deadline passed; the connection ended; an answer could not be understood; the database.
-pub const MAILBOX_ERROR_KINDS: [&str; 10] = [
+/// deadline passed; the connection ended; an answer could not be understood; no access token was to be had; the database.
+pub const MAILBOX_ERROR_KINDS: [&str; 11] = [
     "connect",
     "tls",
     "login",
@@ -70,5 +81,6 @@ pub const MAILBOX_ERROR_KINDS: [&str; 10] = [
     "timeout",
     "closed",
     "unreadable",
+    "token",
     "store",
 ];

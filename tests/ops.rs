@@ -82,8 +82,13 @@ async fn livez_names_the_loop_that_stalls_and_forgives_it_when_it_goes_on() {
     let endpoint = Endpoint::start(migrated().await.1, heartbeats, LONG).await;
 
     let stalled = endpoint.until("/livez", 503).await;
-    intake.beat();
-    let going = endpoint.until("/livez", 200).await;
+    // Again and again, as a loop does: on a busy machine the question may come long after one beat.
+    let going = poll::until("200 from /livez", LIMIT, async || {
+        intake.beat();
+        let (status, body) = endpoint.get("/livez").await;
+        if status == 200 { Ok(body) } else { Err(std::io::Error::other(body).into()) }
+    });
+    let going = going.await.unwrap();
 
     assert!(stalled.starts_with("loop \"intake support\" has made no progress for "), "{stalled}");
     assert!(!stalled.contains("delivery"), "{stalled}");
@@ -220,6 +225,7 @@ async fn metrics_hold_names_out_of_the_configuration_and_nothing_else() {
             .chain([
                 metric::MESSAGE_OUTCOMES.as_slice(),
                 &metric::ATTEMPT_OUTCOMES,
+                &metric::TOKEN_OUTCOMES,
                 &metric::MAILBOX_ERROR_KINDS,
             ])
             .flatten()

@@ -74,13 +74,13 @@ async fn list(config: &Config, args: List) -> anyhow::Result<Ending> {
         return Ok(Ending::Done);
     }
     let titles =
-        ["stored", "webhook", "ticket", "event", "type", "status", "attempts", "next attempt", "last answer"];
+        ["stored", "webhook", "about", "event", "type", "status", "attempts", "next attempt", "last answer"];
     let mut table = output::table(&titles);
     for delivery in deliveries {
         table.add_row([
             output::time(delivery.created_at),
             delivery.webhook.clone(),
-            delivery.ticket.to_string(),
+            about(&delivery),
             delivery.event_id.clone(),
             delivery.event_type.clone(),
             status_word(delivery.status).to_owned(),
@@ -91,6 +91,15 @@ async fn list(config: &Config, args: List) -> anyhow::Result<Ending> {
     }
     output::line(table)?;
     Ok(Ending::Done)
+}
+
+/// The ticket or the mailbox that an event is about.
+fn about(delivery: &DeliveryLine) -> String {
+    match (delivery.ticket, &delivery.mailbox) {
+        (Some(ticket), _) => format!("ticket {ticket}"),
+        (None, Some(mailbox)) => format!("mailbox {mailbox}"),
+        (None, None) => String::new(),
+    }
 }
 
 async fn retry(config: &Config, args: Retry) -> anyhow::Result<Ending> {

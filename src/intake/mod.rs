@@ -20,11 +20,13 @@ mod tally;
 
 use std::time::Duration;
 
+use chrono::Utc;
 use tokio::sync::{Mutex, mpsc};
 use tokio_util::sync::CancellationToken;
 use tracing::{debug, info};
 
 use crate::config;
+use crate::event::Event;
 use crate::mailbox;
 use crate::mailbox::{Plan, Session};
 use crate::store;
@@ -100,7 +102,8 @@ pub async fn cycle(job: &Job<'_>, session: &mut Session, stop: &CancellationToke
         record::record(job, &folder, to_record, recorded),
     )?;
 
-    job.store.poll_completed(job.lease).await?;
+    let recovered = |since| Event::recovered(Utc::now(), &job.mailbox.name, since);
+    job.store.poll_completed(job.lease, job.webhooks, recovered).await?;
     if tally.work() == before {
         debug!(mailbox = job.mailbox.name, "nothing to do");
     } else {

@@ -79,6 +79,11 @@ fn set_mailbox(name: &str, now: &MailboxGauges, uptime: Duration) {
     gauge!(metric::MAILBOX_POLL_AGE, labels.iter()).set(now.since_poll.unwrap_or(uptime));
     gauge!(metric::HELD_MESSAGES, labels.iter()).set(count(now.held));
     gauge!(metric::UNSETTLED_MESSAGES, labels.iter()).set(count(now.unsettled));
+    gauge!(metric::MAILBOX_UNHEALTHY, labels.iter()).set(if now.unhealthy { 1.0 } else { 0.0 });
+    gauge!(metric::MAILBOX_BACKOFF, labels.iter()).set(now.backoff);
+    if let Some(age) = now.token_age {
+        gauge!(metric::TOKEN_AGE, labels.iter()).set(age);
+    }
 }
 
 fn set_webhook(name: &str, now: &WebhookGauges) {
@@ -104,6 +109,9 @@ fn start_mailbox(name: &str) {
     }
     for kind in metric::MAILBOX_ERROR_KINDS {
         counter!(metric::MAILBOX_ERRORS, vec![mailbox(), Label::new(metric::KIND, kind)]).absolute(0);
+    }
+    for outcome in metric::TOKEN_OUTCOMES {
+        counter!(metric::TOKEN_REQUESTS, vec![mailbox(), Label::new(metric::OUTCOME, outcome)]).absolute(0);
     }
     counter!(metric::MESSAGES_SETTLED, vec![mailbox()]).absolute(0);
     counter!(metric::INTAKE_BYTES, vec![mailbox()]).absolute(0);
@@ -133,6 +141,7 @@ fn describe_counts() {
         "Time to read, file and store a batch of fetched messages, to the commit."
     );
     describe_counter!(metric::MAILBOX_ERRORS, "Intake cycles that failed, by the sort of the failure.");
+    describe_counter!(metric::TOKEN_REQUESTS, "Requests for access tokens, by what came of them.");
     describe_counter!(
         metric::DELIVERY_ATTEMPTS,
         "Attempts at deliveries: answered with 2xx (delivered), failed and tried again (failed), failed and given \
@@ -157,6 +166,18 @@ fn describe_gauges() {
     );
     describe_gauge!(metric::HELD_MESSAGES, "Messages kept in the mailbox on doubt.");
     describe_gauge!(metric::UNSETTLED_MESSAGES, "Stored messages that are still to be moved or expunged.");
+    describe_gauge!(
+        metric::MAILBOX_UNHEALTHY,
+        "1 while the mailbox is unhealthy: a person has to act, or it has failed for longer than max_poll_age."
+    );
+    describe_gauge!(
+        metric::MAILBOX_BACKOFF,
+        "Time for which the mailbox's server is still to be left alone."
+    );
+    describe_gauge!(
+        metric::TOKEN_AGE,
+        "Time since the tokens of a mailbox that a person has signed in to were renewed. Microsoft's end after 90 days."
+    );
     describe_gauge!(metric::DELIVERIES_PENDING, "Deliveries still to be made.");
     describe_gauge!(
         metric::OLDEST_PENDING_DELIVERY_AGE,

@@ -5,9 +5,9 @@
 //! - A claim gives a lease and a new attempt number. A worker that was away for longer than its lease finds
 //!   its delivery taken over, and what it wants to write is refused. So attempt numbers never start anew, not
 //!   even when an operator has a dead delivery retried: `forgiven_attempts` says which ones the schedule forgets.
-//! - Of one ticket and webhook, only the oldest pending delivery can be claimed, even while it waits for its
-//!   next attempt. A dead one blocks nothing. The order is that of `deliveries.id`; intake stores one ticket's
-//!   events under one lease, so ids grow in the order of commits.
+//! - Of one ticket and webhook (or, for what is told of a mailbox itself, of one mailbox and webhook) only the oldest
+//!   pending delivery can be claimed, even while it waits for its next attempt. A dead one blocks nothing. The order is
+//!   that of `deliveries.id`; intake stores one ticket's events under one lease, so ids grow in the order of commits.
 //! - After [`BREAKS_AT`] failures in a row a webhook counts as down. Then one delivery at a time is claimed as
 //!   a probe, and `webhooks.paused_until` keeps everybody else out until it is finished or its lease ends.
 //!
@@ -24,17 +24,21 @@ use crate::store::{DeliveryStatus, Error, Store};
 /// So many failures in a row, over all deliveries, and a webhook is only probed.
 pub const BREAKS_AT: i32 = 5;
 
-/// SQL: whether delivery `d` of webhook `$1` can be claimed. The subquery is one look into an index for each row
+/// SQL: whether delivery `d` of webhook `$1` can be claimed. The subqueries are one look into an index for each row
 /// that is due; written as NOT EXISTS it would become a join, over everything pending.
 macro_rules! claimable {
     () => {
         "d.webhook = $1 AND d.finished_at IS NULL AND d.next_attempt_at <= now()
          AND (d.lease_until IS NULL OR d.lease_until <= now())
-         AND d.id = (
+         AND d.id = CASE WHEN d.ticket_id IS NOT NULL THEN (
              SELECT min(of_ticket.id) FROM deliveries of_ticket
              WHERE of_ticket.webhook = d.webhook AND of_ticket.ticket_id = d.ticket_id
                AND of_ticket.status = 'pending'
-         )"
+         ) ELSE (
+             SELECT min(of_mailbox.id) FROM deliveries of_mailbox
+             WHERE of_mailbox.webhook = d.webhook AND of_mailbox.mailbox_id = d.mailbox_id
+               AND of_mailbox.status = 'pending' AND of_mailbox.ticket_id IS NULL
+         ) END"
     };
 }
 

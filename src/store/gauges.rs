@@ -31,6 +31,12 @@ pub struct MailboxGauges {
     pub unsettled: u64,
     /// How long ago the last completed poll ended, whichever worker made it. `None` before the first.
     pub since_poll: Option<Duration>,
+    /// Whether helpdesks were told that it is unhealthy, and not yet that it has recovered.
+    pub unhealthy: bool,
+    /// How long its server is still to be left alone.
+    pub backoff: Duration,
+    /// How long ago its tokens were last renewed. `None` if nobody has signed in to it.
+    pub token_age: Option<Duration>,
 }
 
 /// How a webhook stands.
@@ -46,7 +52,11 @@ pub struct WebhookGauges {
     pub switched_off: bool,
 }
 
-const MAILBOXES: &str = "SELECT mailbox, oldest_unprocessed_age_seconds, held, unsettled, poll_age_seconds FROM dashboard.mail_age";
+const MAILBOXES: &str = "SELECT mailbox, oldest_unprocessed_age_seconds, held, unsettled, poll_age_seconds,
+            unhealthy_since IS NOT NULL AS unhealthy,
+            coalesce(extract(epoch FROM backoff_until - now()), 0)::float8 AS backoff_seconds,
+            extract(epoch FROM now() - token_renewed_at)::float8 AS token_age_seconds
+     FROM dashboard.mail_age";
 
 // Asks for none of the figures of the last 24 hours, which PostgreSQL then does not compute.
 const WEBHOOKS: &str =
@@ -79,6 +89,9 @@ struct MailboxRow {
     held: i64,
     unsettled: i64,
     poll_age_seconds: Option<f64>,
+    unhealthy: bool,
+    backoff_seconds: f64,
+    token_age_seconds: Option<f64>,
 }
 
 #[derive(FromRow)]
@@ -97,6 +110,9 @@ impl MailboxRow {
             held: self.held.unsigned_abs(),
             unsettled: self.unsettled.unsigned_abs(),
             since_poll: self.poll_age_seconds.map(age),
+            unhealthy: self.unhealthy,
+            backoff: age(self.backoff_seconds),
+            token_age: self.token_age_seconds.map(age),
         };
         (self.mailbox, gauges)
     }
@@ -114,7 +130,8 @@ impl WebhookRow {
     }
 }
 
-/// A mail server's clock may be ahead of the database's: its newest mail is then received in the future.
+/// A duration, zero if it is negative: a mail server's clock may be ahead of the database's, and its newest mail is then
+/// received in the future.
 fn age(seconds: f64) -> Duration {
     Duration::try_from_secs_f64(seconds.max(0.0)).unwrap_or(Duration::MAX)
 }
@@ -154,6 +171,30 @@ mod tests {
 
         assert_eq!(gauges.mailboxes, [("support".to_owned(), MailboxGauges::default())].into());
         assert_eq!(gauges.webhooks, [("helpdesk".to_owned(), WebhookGauges::default())].into());
+    }
+
+    #[tokio::test]
+    async fn a_mailbox_in_trouble() {
+        let (database, store) = migrated().await;
+        database
+            .rows(
+                "INSERT INTO mailboxes (name, host, account, folder, backoff_until, unhealthy_since)
+                 VALUES ('support', 'h', 'a', 'INBOX', now() + interval '100 s', now());
+                 INSERT INTO oauth_tokens SELECT id, '', 1, now(), now() - interval '1 h', now() FROM mailboxes",
+            )
+            .await
+            .unwrap();
+
+        let gauges = store.gauges().await.unwrap();
+
+        let support = &gauges.mailboxes["support"];
+        assert!(support.unhealthy);
+        assert!((90..=100).contains(&support.backoff.as_secs()), "{:?}", support.backoff);
+        assert!(
+            support.token_age.is_some_and(|age| age >= Duration::from_hours(1)),
+            "{:?}",
+            support.token_age
+        );
     }
 
     /// Of this size a scan is not yet slow, but the planner already knows better where it may.

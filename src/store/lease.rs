@@ -7,7 +7,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use sqlx::PgConnection;
-use tokio::time::{Instant, sleep_until, timeout_at};
+use tokio::time::Instant;
 use tracing::warn;
 
 use crate::config;
@@ -15,7 +15,7 @@ use crate::store::in_hand;
 use crate::store::in_hand::Dead;
 use crate::store::{Error, Store};
 
-/// How long a lease lives unless renewed. Renewals come every third of it.
+/// How long a lease lives unless [renewed](crate::store::Keeper).
 pub const LEASE: Duration = Duration::from_mins(1);
 
 /// The right to empty a mailbox, until another worker takes it over.
@@ -25,10 +25,13 @@ pub struct Lease {
     pub(super) epoch: i64,
     /// The worker.
     pub(super) holder: Arc<str>,
+    /// When it was asked for: it lasts from then on at least.
+    pub(super) taken_at: Instant,
 }
 
 impl Store {
-    /// Makes sure that every configured mailbox has its row. Rows of mailboxes no longer configured stay.
+    /// Makes sure that every configured mailbox has its row. Rows of mailboxes no longer configured stay. What a person
+    /// had to act on is tried again at once: whoever starts a worker may have acted.
     ///
     /// # Errors
     /// [`Error::OtherMailbox`] if a name stands for another server, account or folder than before: UIDs in the
@@ -37,7 +40,7 @@ impl Store {
         for mailbox in mailboxes {
             sqlx::query(
                 "INSERT INTO mailboxes (name, host, account, folder) VALUES ($1, $2, $3, $4)
-                 ON CONFLICT (name) DO NOTHING",
+                 ON CONFLICT (name) DO UPDATE SET paused_until = NULL WHERE mailboxes.paused_until IS NOT NULL",
             )
             .bind(&mailbox.name)
             .bind(&mailbox.host)
@@ -63,10 +66,12 @@ impl Store {
         Ok(())
     }
 
-    /// Takes the lease of a mailbox for `holder`, or takes it again. `None` while another worker holds it.
+    /// Takes the lease of a mailbox for `holder`, or takes it again. `None` while another worker holds it, and while the
+    /// mailbox is to be [left alone](Self::pause_left).
     ///
     /// What the holder before had in hand when it died is then due in smaller batches.
     pub async fn acquire_lease(&self, mailbox: &str, holder: &Arc<str>) -> Result<Option<Lease>, Error> {
+        let taken_at = Instant::now();
         let mut transaction = self.pool.begin().await?;
         // FOR UPDATE, which waits for the fences of the holder before; an UPDATE alone does not.
         let taken: Option<(i32, i64)> = sqlx::query_as(
@@ -74,6 +79,7 @@ impl Store {
              SET lease_epoch = lease_epoch + 1, lease_holder = $2, lease_until = now() + make_interval(secs => $3)
              WHERE id = (SELECT id FROM mailboxes
                          WHERE name = $1 AND (lease_until IS NULL OR lease_until < now() OR lease_holder = $2)
+                           AND coalesce(greatest(backoff_until, paused_until), now()) <= now()
                          FOR UPDATE)
              RETURNING id, lease_epoch",
         )
@@ -83,7 +89,7 @@ impl Store {
         .fetch_optional(&mut *transaction)
         .await?;
         let Some((mailbox_id, epoch)) = taken else { return Ok(None) };
-        let lease = Lease { mailbox_id, epoch, holder: Arc::clone(holder) };
+        let lease = Lease { mailbox_id, epoch, holder: Arc::clone(holder), taken_at };
         let messages = in_hand::inherit(&mut transaction, &lease, Dead::Others).await?;
         transaction.commit().await?;
         if messages > 0 {
@@ -93,30 +99,6 @@ impl Store {
             );
         }
         Ok(Some(lease))
-    }
-
-    /// Renews a lease for as long as this future lives; ends only with an error.
-    ///
-    /// # Errors
-    /// [`Error::LeaseLost`] when another worker has taken over, or when no renewal came through before the lease
-    /// ended. So this is also the deadline of a database that answers nothing any more: whoever works under the
-    /// lease is to be dropped then.
-    pub async fn keep_lease(&self, lease: &Lease) -> Error {
-        let mut ends = Instant::now() + LEASE;
-        loop {
-            let renewed = async { lease.renew(&mut *self.pool.acquire().await?).await };
-            match timeout_at(ends, renewed).await {
-                Ok(Ok(())) => ends = Instant::now() + LEASE,
-                Ok(Err(Error::LeaseLost)) => return Error::LeaseLost,
-                // The database is in trouble; the lease may outlive that.
-                Ok(Err(_)) | Err(_) => {}
-            }
-            let next = Instant::now() + LEASE / 3;
-            if next > ends {
-                return Error::LeaseLost;
-            }
-            sleep_until(next).await;
-        }
     }
 
     /// Gives a lease back, and what was in hand under it, so that another worker need not wait for its end. No error
@@ -175,6 +157,11 @@ impl Store {
 }
 
 impl Lease {
+    /// How long ago it was taken.
+    pub fn age(&self) -> Duration {
+        self.taken_at.elapsed()
+    }
+
     /// Fences the caller's transaction: until it ends, nobody can take the lease over. Several transactions of the
     /// holder may run side by side, and renewals with them: a key share lock keeps off nobody who leaves the key alone.
     ///
@@ -204,18 +191,5 @@ impl Lease {
         .execute(connection)
         .await?;
         Ok(())
-    }
-
-    async fn renew(&self, connection: &mut PgConnection) -> Result<(), Error> {
-        let renewed = sqlx::query(
-            "UPDATE mailboxes SET lease_until = now() + make_interval(secs => $3)
-             WHERE id = $1 AND lease_epoch = $2",
-        )
-        .bind(self.mailbox_id)
-        .bind(self.epoch)
-        .bind(LEASE.as_secs_f64())
-        .execute(connection)
-        .await?;
-        if renewed.rows_affected() == 1 { Ok(()) } else { Err(Error::LeaseLost) }
     }
 }

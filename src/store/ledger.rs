@@ -291,29 +291,6 @@ impl Store {
         Ok(uids.into_iter().map(uid).collect())
     }
 
-    /// Writes down that a poll of the mailbox has completed.
-    pub async fn poll_completed(&self, lease: &Lease) -> Result<(), Error> {
-        sqlx::query(
-            "UPDATE mailboxes SET last_poll_at = now(), last_error = NULL, last_error_at = NULL
-             WHERE id = $1 AND lease_epoch = $2",
-        )
-        .bind(lease.mailbox_id)
-        .bind(lease.epoch)
-        .execute(&self.pool)
-        .await?;
-        Ok(())
-    }
-
-    /// Writes down why a poll of the mailbox failed. `reason` must hold nothing private.
-    pub async fn poll_failed(&self, mailbox: &str, reason: &str) -> Result<(), Error> {
-        sqlx::query("UPDATE mailboxes SET last_error = $2, last_error_at = now() WHERE name = $1")
-            .bind(mailbox)
-            .bind(reason)
-            .execute(&self.pool)
-            .await?;
-        Ok(())
-    }
-
     /// How many messages of the mailbox stand where, under its present UIDVALIDITY.
     pub async fn standing(&self, mailbox: &str) -> Result<Standing, Error> {
         let rows = sqlx::query(

@@ -6,8 +6,10 @@
 mod column;
 mod deliveries;
 mod gauges;
+mod health;
 mod held;
 mod in_hand;
+mod keeper;
 mod lease;
 mod ledger;
 mod listener;
@@ -15,6 +17,7 @@ mod outbox;
 mod record;
 mod source;
 mod tickets;
+mod tokens;
 
 use std::time::Duration;
 
@@ -29,8 +32,10 @@ use crate::retry::{Policy, Retry};
 
 pub use deliveries::{BREAKS_AT, Claim, Fate, Finish, Finished, Health};
 pub use gauges::{Gauges, MailboxGauges, WebhookGauges};
+pub use health::Failure;
 pub use held::{HeldLine, Which};
 pub use in_hand::Hand;
+pub use keeper::Keeper;
 pub use lease::{LEASE, Lease};
 pub use ledger::{Due, Folder, Standing, Unsettled};
 pub use listener::Listener;
@@ -38,6 +43,7 @@ pub use outbox::{DeliveryLine, DeliveryStatus, NotRetried, Retried};
 pub use record::{Entry, Known, NewMessage};
 pub use source::Source;
 pub use tickets::{MessageLine, TicketLine};
+pub use tokens::{NewToken, StoredToken};
 
 static MIGRATIONS: sqlx::migrate::Migrator = sqlx::migrate!();
 

@@ -33,8 +33,10 @@ pub struct DeliveryLine {
     pub event_type: String,
     /// Where it goes.
     pub webhook: String,
-    /// Number of the ticket it is about.
-    pub ticket: i64,
+    /// Number of the ticket it is about, if it is about one.
+    pub ticket: Option<i64>,
+    /// Name of the mailbox it is about, if it is about none of its tickets.
+    pub mailbox: Option<String>,
     /// Where it stands.
     pub status: DeliveryStatus,
     /// How often it was attempted.
@@ -96,10 +98,10 @@ impl Store {
         limit: u32,
     ) -> Result<Vec<DeliveryLine>, Error> {
         let lines = sqlx::query_as(
-            "SELECT d.event_id, d.event_type, d.webhook, t.number AS ticket, d.status, d.attempt,
+            "SELECT d.event_id, d.event_type, d.webhook, t.number AS ticket, m.name AS mailbox, d.status, d.attempt,
                     CASE WHEN d.status = 'pending' THEN d.next_attempt_at END AS next_attempt_at,
                     d.last_status, d.last_error, d.created_at, d.finished_at
-             FROM deliveries d JOIN tickets t ON t.id = d.ticket_id
+             FROM deliveries d LEFT JOIN tickets t ON t.id = d.ticket_id LEFT JOIN mailboxes m ON m.id = d.mailbox_id
              WHERE ($1::text IS NULL OR d.webhook = $1) AND ($2::text IS NULL OR d.status = $2)
              ORDER BY d.id DESC
              LIMIT $3",

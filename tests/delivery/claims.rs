@@ -302,7 +302,7 @@ async fn deliveries_are_listed_newest_first() {
     assert!(list(Some("other"), None, 10).await.is_empty());
 
     let dead = world.store.list_deliveries(None, Some(DeliveryStatus::Dead), 10).await.unwrap().remove(0);
-    assert_eq!((dead.ticket, dead.attempt, dead.last_status), (7, 1, Some(503)));
+    assert_eq!((dead.ticket, dead.attempt, dead.last_status), (Some(7), 1, Some(503)));
     assert_eq!(dead.last_error.as_deref(), Some("answered 503"));
     assert!(dead.finished_at.is_some() && dead.next_attempt_at.is_none());
 }

@@ -14,6 +14,7 @@
 
 mod claims;
 mod flow;
+mod health;
 mod requests;
 mod retry;
 mod trouble;

@@ -12,6 +12,8 @@ mod database;
 mod deliveries;
 mod doubt;
 mod intake;
+mod leases;
+mod microsoft;
 mod oddities;
 mod poison;
 mod process;
