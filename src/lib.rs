@@ -34,6 +34,7 @@ pub mod token_command;
 pub mod webhook;
 
 // Flows: functions over ports.
+pub mod credentials;
 pub mod delivery;
 pub mod intake;
 

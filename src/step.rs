@@ -24,11 +24,13 @@ pub enum Step {
     BeforeSend,
     /// A delivery is answered, and the answer not yet written down.
     AfterAnswer,
+    /// A renewed token is granted and not yet stored: the one before may be used up.
+    AfterGrant,
 }
 
 impl Step {
-    /// All of them.
-    pub const ALL: [Self; 8] = [
+    /// Those that a mail passes on its way.
+    pub const OF_MAIL: [Self; 8] = [
         Self::BeforeFetch,
         Self::AfterFetch,
         Self::BeforeCommit,
@@ -50,6 +52,7 @@ impl Step {
             Self::AfterSettle => "after_settle",
             Self::BeforeSend => "before_send",
             Self::AfterAnswer => "after_answer",
+            Self::AfterGrant => "after_grant",
         }
     }
 }

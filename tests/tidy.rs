@@ -10,7 +10,7 @@ use std::path::{Path, PathBuf};
 const VOCABULARY: &[&str] =
     &["config", "event", "mail", "message", "metric", "retry", "seal", "step", "text", "ticket"];
 const PORTS: &[&str] = &["mailbox", "microsoft", "store", "token_command", "webhook"];
-const FLOWS: &[&str] = &["delivery", "intake"];
+const FLOWS: &[&str] = &["credentials", "delivery", "intake"];
 const PROCESS: &[&str] = &["app", "cli", "ops", "telemetry"];
 
 /// Which client crate belongs to which modules alone. `telemetry` may name all, for it holds down their logging.

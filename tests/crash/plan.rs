@@ -89,7 +89,7 @@ impl Blow {
     fn draw(chance: &mut Chance) -> Self {
         match chance.below(24) {
             0..10 => {
-                let step = Step::ALL[chance.index(Step::ALL.len())];
+                let step = Step::OF_MAIL[chance.index(Step::OF_MAIL.len())];
                 let passes = match step {
                     Step::BeforeSend | Step::AfterAnswer => 12,
                     Step::BeforeSettle | Step::AfterSettle => 2,
