@@ -8,15 +8,17 @@ use tokio::sync::{Mutex, Notify};
 use tokio::time::Instant;
 use tracing::{info, warn};
 
-use crate::app::worker::{Error, Worker};
+use crate::app::failure::Error;
+use crate::app::worker::Worker;
 use crate::app::{Shutdown, holder, leave, open_store};
 use crate::config;
 use crate::config::{Config, Settle};
+use crate::credentials::Credentials;
 use crate::delivery;
 use crate::intake::Tally;
 use crate::retry::{Policy, Retry};
 use crate::store;
-use crate::store::{LEASE, Lease, Standing, Store};
+use crate::store::{Keeper, LEASE, Lease, Standing, Store};
 use crate::text;
 use crate::webhook::Sender;
 
@@ -79,13 +81,17 @@ pub async fn drain(
     let stopped = || anyhow::anyhow!("stopped at once; nothing is lost, the next run goes on");
     let store = shutdown.hard.run_until_cancelled(open_store(&config)).await.ok_or_else(stopped)??;
     let holder = holder();
+    let keeper = Keeper::new(store.clone(), Arc::clone(&holder));
     let suspects = Arc::new(Mutex::new(()));
+    let credentials = Arc::new(Credentials::new(&config.secrets, store.clone()));
     let drained = mailboxes.iter().zip(tallies).map(|(mailbox, tally)| {
         let worker = Worker {
             config: Arc::clone(&config),
             mailbox: mailbox.clone(),
             store: store.clone(),
+            credentials: Arc::clone(&credentials),
             holder: Arc::clone(&holder),
+            keeper: keeper.clone(),
             tally: Arc::clone(tally),
             suspects: Arc::clone(&suspects),
         };
@@ -99,24 +105,28 @@ pub async fn drain(
         }
         (drained, delivered)
     };
-    let done = shutdown.hard.run_until_cancelled(work).await;
-    leave(&store, &holder).await;
+    let work = Box::pin(async {
+        tokio::select! {
+            done = work => Some(done),
+            () = keeper.clone().run() => None,
+        }
+    });
+    let done = shutdown.hard.run_until_cancelled(work).await.flatten();
+    leave(&store, &holder, &credentials).await;
     done.ok_or_else(stopped)
 }
 
 async fn drain_mailbox(worker: Worker, shutdown: &Shutdown) -> Drained {
     let name = worker.mailbox.name.clone();
+    let begun = Instant::now();
     let ended = under_lease(&worker, shutdown).await;
     let (left, mut failure) = match ended {
         Ok(_) if shutdown.soft.is_cancelled() => (0, Some("stopped before it was empty".to_owned())),
         Ok(Some(left)) => (left, None),
-        Ok(None) => (
-            0,
-            Some("another worker empties it at this moment; stop that one, or let it do the work".to_owned()),
-        ),
+        Ok(None) => (0, Some(why_not_leased(&worker).await)),
         Err(error) => {
             // The database may be what failed.
-            drop(store::answered(worker.store.poll_failed(&name, &text::chain(&error))).await);
+            drop(error.note(begun.elapsed(), &worker.config, &worker.mailbox, &worker.store).await);
             (0, Some(error.explain()))
         }
     };
@@ -135,7 +145,7 @@ async fn drain_mailbox(worker: Worker, shutdown: &Shutdown) -> Drained {
 async fn under_lease(worker: &Worker, shutdown: &Shutdown) -> Result<Option<u32>, Error> {
     let Some(lease) = wait_for_lease(worker, shutdown).await? else { return Ok(None) };
     let ended = tokio::select! {
-        lost = worker.store.keep_lease(&lease) => Err(lost.into()),
+        lost = worker.keeper.keep(&lease) => Err(lost.into()),
         ended = empty(worker, &lease, shutdown) => ended,
     };
     worker.release(&lease, ended.as_ref().err()).await;
@@ -150,11 +160,24 @@ async fn wait_for_lease(worker: &Worker, shutdown: &Shutdown) -> Result<Option<L
         if lease.is_some() || Instant::now() >= deadline || shutdown.soft.is_cancelled() {
             return Ok(lease);
         }
+        if store::answered(worker.store.backoff_left(&worker.mailbox.name)).await?.is_some() {
+            return Ok(None);
+        }
         info!(
             mailbox = worker.mailbox.name,
             "another worker has this mailbox, or was killed; waiting for its lease to end"
         );
         shutdown.soft.run_until_cancelled(tokio::time::sleep(LEASE_LOOK)).await;
+    }
+}
+
+async fn why_not_leased(worker: &Worker) -> String {
+    match store::answered(worker.store.backoff_left(&worker.mailbox.name)).await {
+        Ok(Some(left)) => format!(
+            "the server asked to be left alone, for another {}",
+            humantime::format_duration(Duration::from_secs(left.as_secs() + 1))
+        ),
+        _ => "another worker empties it at this moment; stop that one, or let it do the work".to_owned(),
     }
 }
 
@@ -166,9 +189,11 @@ async fn empty(worker: &Worker, lease: &Lease, shutdown: &Shutdown) -> Result<u3
         let before = worker.tally.work();
         match cycle_until_idle(worker, lease, shutdown).await {
             Ok(left) => return Ok(left),
+            // The next session has another, and what was in hand is taken up there.
+            Err(error) if error.is_expiry() && worker.tally.work() > before => {}
             Err(error) => {
                 tries = if worker.tally.work() > before { 1 } else { tries + 1 };
-                if !is_transient(&error) || tries >= TRIES || shutdown.soft.is_cancelled() {
+                if !is_worth_trying(&error) || tries >= TRIES || shutdown.soft.is_cancelled() {
                     return Err(error);
                 }
                 warn!(mailbox = worker.mailbox.name, error = %text::chain(&error), "connecting again");
@@ -179,22 +204,26 @@ async fn empty(worker: &Worker, lease: &Lease, shutdown: &Shutdown) -> Result<u3
 }
 
 async fn cycle_until_idle(worker: &Worker, lease: &Lease, shutdown: &Shutdown) -> Result<u32, Error> {
-    let (mut session, plan) = worker.open().await?;
+    let mut opened = worker.open().await?;
     loop {
         let before = worker.tally.work();
-        let left = worker.cycle(lease, &mut session, &plan, &shutdown.soft).await?;
+        let cycle = worker.cycle(lease, &mut opened.session, &opened.plan, &shutdown.soft).await;
+        if cycle.as_ref().is_err_and(Error::is_expiry) {
+            worker.credentials.reject(&worker.mailbox, &opened.obtained).await;
+        }
+        let left = cycle?;
         if worker.tally.work() == before || shutdown.soft.is_cancelled() {
-            session.logout().await;
+            opened.session.logout().await;
             return Ok(left);
         }
     }
 }
 
-fn is_transient(error: &Error) -> bool {
-    match error.mailbox() {
-        Some(error) => error.is_transient(),
-        None => !matches!(error, Error::Store(store::Error::LeaseLost)),
-    }
+/// Whether going on after a pause of seconds may help.
+fn is_worth_trying(error: &Error) -> bool {
+    error.is_transient()
+        && error.back_off().is_none()
+        && !matches!(error, Error::Store(store::Error::LeaseLost))
 }
 
 /// Makes the deliveries that are due.

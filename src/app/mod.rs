@@ -1,6 +1,7 @@
 //! The process: opens the ports, keeps both flows running for every mailbox and webhook, and stops in order.
 
 mod drain;
+mod failure;
 mod shutdown;
 mod worker;
 
@@ -18,13 +19,14 @@ use uuid::Uuid;
 
 use crate::config;
 use crate::config::Config;
+use crate::credentials::Credentials;
 use crate::delivery;
 use crate::intake::Tally;
 use crate::mailbox;
 use crate::ops;
 use crate::ops::{Heart, Heartbeats, Metrics, Names, Ops};
 use crate::retry::{Policy, Retry};
-use crate::store::{LEASE, Listener, Store};
+use crate::store::{Keeper, LEASE, Listener, Store};
 use crate::text;
 use crate::webhook::Sender;
 use worker::Worker;
@@ -62,7 +64,23 @@ pub async fn run(config: Config, shutdown: Shutdown) -> anyhow::Result<()> {
         tokio::spawn(ops::serve(listener, ops, ops_stop.clone()));
     }
     let holder = holder();
-    spawn_intake(&mut loops, &config, &store, &hearts, &shutdown.soft, &holder);
+    let credentials = Arc::new(Credentials::new(&config.secrets, store.clone()));
+    let keeper = Keeper::new(store.clone(), Arc::clone(&holder));
+    // By itself: leases are kept until the last loop has ended.
+    let mut keeping = JoinSet::new();
+    keeping.spawn(keeper.clone().run());
+    let suspects = Arc::new(Mutex::new(()));
+    let worker = |mailbox: &config::Mailbox| Worker {
+        config: Arc::clone(&config),
+        mailbox: mailbox.clone(),
+        store: store.clone(),
+        credentials: Arc::clone(&credentials),
+        holder: Arc::clone(&holder),
+        keeper: keeper.clone(),
+        tally: Arc::new(Tally::new(&mailbox.name)),
+        suspects: Arc::clone(&suspects),
+    };
+    spawn_intake(&mut loops, &config, worker, &hearts, &shutdown.soft);
     spawn_deliveries(&mut loops, &config, &store, &hearts, &shutdown.soft)?;
     tokio::spawn(watchdog(hearts));
     tell_systemd(&[NotifyState::Ready]);
@@ -74,10 +92,14 @@ pub async fn run(config: Config, shutdown: Shutdown) -> anyhow::Result<()> {
         () = shutdown.soft.cancelled() => Ok(()),
         // None of them ends by itself.
         Some(died) = loops.join_next() => Err(anyhow::anyhow!("a part of the worker died: {died:?}")),
+        Some(died) = keeping.join_next() => Err(anyhow::anyhow!("a part of the worker died: {died:?}")),
     };
     tell_systemd(&[NotifyState::Stopping]);
     shutdown.soft.cancel();
-    let finish = async { while loops.join_next().await.is_some() {} };
+    let finish = async {
+        while loops.join_next().await.is_some() {}
+        credentials.finish().await;
+    };
     tokio::select! {
         () = finish => info!("stopped; everything in hand was finished"),
         () = tokio::time::sleep(config.ops.shutdown_grace) => {
@@ -89,15 +111,16 @@ pub async fn run(config: Config, shutdown: Shutdown) -> anyhow::Result<()> {
     // After a death the marks of what was in hand stay, to be found by whoever comes next.
     loops.abort_all();
     if ended.is_ok() {
-        leave(&store, &holder).await;
+        leave(&store, &holder, &credentials).await;
     }
     ended
 }
 
 /// Gives back what the process still has, because what was in the middle of something ends with it now, and nobody
 /// is to take that for a crash. Then closes the store; connections that still work are abandoned with the process.
-async fn leave(store: &Store, holder: &str) {
+async fn leave(store: &Store, holder: &str, credentials: &Credentials) {
     let leave = async {
+        credentials.finish().await;
         drop(store.release_all(holder).await);
         store.close().await;
     };
@@ -105,16 +128,12 @@ async fn leave(store: &Store, holder: &str) {
 }
 
 /// Opens the store, brings its schema up to date, and makes sure of a row for each mailbox and webhook.
-async fn open_store(config: &Config) -> anyhow::Result<Store> {
+pub async fn open_store(config: &Config) -> anyhow::Result<Store> {
     let store = Store::connect(&config.database).await.context("opening the database")?;
     store.migrate().await.context("migrating the database")?;
     store.register_mailboxes(&config.mailboxes).await.context("registering mailboxes")?;
-    store.register_webhooks(&webhook_names(config)).await.context("registering webhooks")?;
+    store.register_webhooks(&config.webhook_names()).await.context("registering webhooks")?;
     Ok(store)
-}
-
-fn webhook_names(config: &Config) -> Vec<&str> {
-    config.webhooks.iter().map(|webhook| webhook.name.as_str()).collect()
 }
 
 /// Names this process in leases: nobody else, not even its own successor, may mistake a lease for its own.
@@ -125,25 +144,15 @@ fn holder() -> Arc<str> {
 
 fn spawn_intake(
     loops: &mut JoinSet<()>,
-    config: &Arc<Config>,
-    store: &Store,
+    config: &Config,
+    worker: impl Fn(&config::Mailbox) -> Worker,
     hearts: &Heartbeats,
     stop: &CancellationToken,
-    holder: &Arc<str>,
 ) {
-    let suspects = Arc::new(Mutex::new(()));
     for mailbox in &config.mailboxes {
         let heart =
             hearts.register(format!("intake {}", mailbox.name), longest_silence(mailbox, &config.intake));
-        let worker = Worker {
-            config: Arc::clone(config),
-            mailbox: mailbox.clone(),
-            store: store.clone(),
-            holder: Arc::clone(holder),
-            tally: Arc::new(Tally::new(&mailbox.name)),
-            suspects: Arc::clone(&suspects),
-        };
-        loops.spawn(worker.run(stop.clone(), heart));
+        loops.spawn(worker(mailbox).run(stop.clone(), heart));
     }
 }
 
@@ -153,7 +162,7 @@ fn longest_silence(mailbox: &config::Mailbox, limits: &config::Intake) -> Durati
     let connect = mailbox.connect_timeout * 4;
     let commands = mailbox.command_timeout * 2;
     let transfer = Duration::from_secs(limits.max_message_bytes / mailbox::SLOWEST_BYTES_PER_SECOND) * 2;
-    connect + commands + transfer + mailbox.poll_interval + LEASE * 5
+    connect + commands + transfer + mailbox.poll_interval.max(mailbox.idle_timeout) + LEASE * 5
 }
 
 /// Lets the heart beat while a unit of work makes progress: one over a large backlog takes hours.

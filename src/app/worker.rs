@@ -1,30 +1,33 @@
 //! One mailbox, emptied again and again for as long as the worker runs.
 
+use std::future::pending;
 use std::sync::Arc;
 use std::time::Duration;
 
-use metrics::counter;
 use tokio::sync::Mutex;
-use tokio::time::Instant;
+use tokio::time::{Instant, sleep, sleep_until};
 use tokio_util::sync::CancellationToken;
-use tracing::{error, info, warn};
+use tracing::{info, warn};
 
 use crate::app::beating;
+use crate::app::failure::Error;
 use crate::config;
 use crate::config::{Config, Settle};
+use crate::credentials::{Credentials, Obtained};
 use crate::intake;
 use crate::intake::{Job, Tally};
-use crate::mailbox;
-use crate::mailbox::{Credential, Plan, Session};
-use crate::metric;
+use crate::mailbox::{Plan, Session};
 use crate::ops::Heart;
 use crate::retry::{Policy, RateLimit, Retry};
 use crate::store;
-use crate::store::{LEASE, Lease, Store};
+use crate::store::{Keeper, LEASE, Lease, Store};
 use crate::text;
 
-/// Pauses after failures.
+/// Pauses after failures that may end by themselves.
 const PAUSE: Policy = Policy { initial: Duration::from_secs(1), max: Duration::from_mins(1) };
+
+/// How often a mailbox that is left alone is looked at: a person who signs in ends a pause.
+const LOOK: Duration = Duration::from_secs(5);
 
 /// Everything it takes to empty one mailbox.
 #[derive(Debug, Clone)]
@@ -32,40 +35,35 @@ pub(super) struct Worker {
     pub(super) config: Arc<Config>,
     pub(super) mailbox: config::Mailbox,
     pub(super) store: Store,
+    pub(super) credentials: Arc<Credentials>,
     /// Names this process in leases.
     pub(super) holder: Arc<str>,
+    /// Keeps them.
+    pub(super) keeper: Keeper,
     pub(super) tally: Arc<Tally>,
     /// Shared by all mailboxes of this process; see [`Job`].
     pub(super) suspects: Arc<Mutex<()>>,
 }
 
-/// Why work on a mailbox ended early.
-#[derive(Debug, thiserror::Error)]
-pub(super) enum Error {
-    #[error(transparent)]
-    Mailbox(#[from] mailbox::Error),
-    #[error(transparent)]
-    Intake(#[from] intake::Error),
-    #[error(transparent)]
-    Store(#[from] store::Error),
+/// A connection, and what belongs to it.
+#[derive(Debug)]
+pub(super) struct Opened {
+    pub(super) session: Session,
+    pub(super) plan: Plan,
+    pub(super) obtained: Obtained,
+    /// When to connect anew with a new token: before the server ends the session.
+    renew_at: Option<Instant>,
+    /// How many cycles it was good for.
+    cycles: u32,
 }
 
-impl Error {
-    /// The mailbox's part in it.
-    pub(super) fn mailbox(&self) -> Option<&mailbox::Error> {
-        match self {
-            Self::Mailbox(error) | Self::Intake(intake::Error::Mailbox(error)) => Some(error),
-            Self::Intake(_) | Self::Store(_) => None,
-        }
-    }
-
-    /// It in words, with what to do where that is known.
-    pub(super) fn explain(&self) -> String {
-        match self.mailbox() {
-            Some(cause) => format!("{}. {}", text::chain(self), cause.cure()),
-            None => text::chain(self),
-        }
-    }
+/// How the work over a lease ended, if not by an error.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum End {
+    /// It was told to stop.
+    Stopped,
+    /// The access token expired, and with it the session.
+    Expired,
 }
 
 impl Worker {
@@ -75,31 +73,35 @@ impl Worker {
         let mut limit = RateLimit::new(3, Duration::from_secs(20));
         while !stop.is_cancelled() {
             heart.beat();
-            let pause = match store::answered(self.store.acquire_lease(&self.mailbox.name, &self.holder))
-                .await
-            {
-                Ok(Some(lease)) => {
-                    let ended = tokio::select! {
-                        lost = self.store.keep_lease(&lease) => Err(lost.into()),
-                        ended = Box::pin(self.poll(&lease, &mut retry, &mut limit, &stop, &heart)) => ended,
-                    };
-                    self.release(&lease, ended.as_ref().err()).await;
-                    match ended {
-                        Ok(()) => break,
-                        Err(error) => {
-                            self.report(&error).await;
-                            retry.next_pause()
-                        }
-                    }
+            let leased = store::answered(self.store.acquire_lease(&self.mailbox.name, &self.holder)).await;
+            let lease = match leased {
+                Ok(Some(lease)) => lease,
+                Ok(None) => {
+                    self.leave_alone(&stop, &heart).await;
+                    continue;
                 }
-                // Another worker empties it; look again before its lease could end unnoticed.
-                Ok(None) => LEASE / 4,
                 Err(error) => {
                     warn!(mailbox = self.mailbox.name, error = %text::chain(&error), "the database is out of reach");
-                    retry.next_pause()
+                    stop.run_until_cancelled(sleep(retry.next_pause())).await;
+                    continue;
                 }
             };
-            stop.run_until_cancelled(tokio::time::sleep(pause)).await;
+            let ended = tokio::select! {
+                lost = self.keeper.keep(&lease) => Err(lost.into()),
+                ended = Box::pin(self.poll(&lease, &mut retry, &mut limit, &stop, &heart)) => ended,
+            };
+            let pause = match &ended {
+                Ok(End::Stopped | End::Expired) => Duration::ZERO,
+                // Before the lease is given back, or another worker would begin where this one was told to stop.
+                Err(error) => match error.report(lease.age(), &self.config, &self.mailbox, &self.store).await
+                {
+                    Ok(()) => retry.next_pause(),
+                    // What the database does not know, this worker has to.
+                    Err(_) => error.back_off().unwrap_or_default().max(retry.next_pause()),
+                },
+            };
+            self.release(&lease, ended.as_ref().err()).await;
+            self.pause(pause, &stop, &heart).await;
         }
     }
 
@@ -114,7 +116,31 @@ impl Worker {
         });
     }
 
-    /// Connects, and goes through cycle after cycle until told to stop.
+    /// Waits for as long as nobody gets the lease for good reasons; while another worker has it, for as long as that
+    /// could end unnoticed.
+    async fn leave_alone(&self, stop: &CancellationToken, heart: &Heart) {
+        let left =
+            || async { store::answered(self.store.pause_left(&self.mailbox.name)).await.ok().flatten() };
+        let Some(mut pause) = left().await else { return self.pause(LEASE / 4, stop, heart).await };
+        while !stop.is_cancelled() {
+            self.pause(pause.min(LOOK), stop, heart).await;
+            match left().await {
+                Some(longer) => pause = longer,
+                None => return,
+            }
+        }
+    }
+
+    /// Waits, and lets the heart beat meanwhile.
+    async fn pause(&self, pause: Duration, stop: &CancellationToken, heart: &Heart) {
+        let ends = Instant::now() + pause;
+        while !stop.is_cancelled() && Instant::now() < ends {
+            stop.run_until_cancelled(sleep_until(ends.min(Instant::now() + LOOK))).await;
+            heart.beat();
+        }
+    }
+
+    /// Connects, goes through cycle after cycle, and connects anew before the token ends, until told to stop.
     async fn poll(
         &self,
         lease: &Lease,
@@ -122,38 +148,94 @@ impl Worker {
         limit: &mut RateLimit,
         stop: &CancellationToken,
         heart: &Heart,
-    ) -> Result<(), Error> {
-        let wait = limit.take(Instant::now().into_std());
-        let open = async {
-            tokio::time::sleep(wait).await;
-            self.open().await
-        };
-        let Some(opened) = stop.run_until_cancelled(open).await else { return Ok(()) };
-        let (mut session, plan) = opened?;
+    ) -> Result<End, Error> {
         while !stop.is_cancelled() {
-            let cycle = Box::pin(self.cycle(lease, &mut session, &plan, stop));
-            beating(heart, || self.tally.work(), cycle).await?;
-            retry.reset();
-            heart.beat();
-            stop.run_until_cancelled(tokio::time::sleep(self.mailbox.poll_interval)).await;
+            let wait = limit.take(Instant::now().into_std());
+            let open = async {
+                sleep(wait).await;
+                self.open().await
+            };
+            let Some(opened) = stop.run_until_cancelled(open).await else { break };
+            let mut opened = opened?;
+            match self.work(lease, &mut opened, retry, stop, heart).await {
+                Ok(()) => opened.session.logout().await,
+                Err(error) if error.is_expiry() => {
+                    self.credentials.reject(&self.mailbox, &opened.obtained).await;
+                    // A token that ends before it was good for anything is no token.
+                    if opened.cycles == 0 {
+                        return Err(error);
+                    }
+                    info!(
+                        mailbox = self.mailbox.name,
+                        "the access token has expired; connecting with another"
+                    );
+                    return Ok(End::Expired);
+                }
+                Err(error) => return Err(error),
+            }
         }
-        session.logout().await;
-        Ok(())
+        Ok(End::Stopped)
     }
 
-    /// Connects, makes sure of the target folder, and chooses how to settle.
-    pub(super) async fn open(&self) -> Result<(Session, Plan), mailbox::Error> {
-        let mut session = mailbox::connect(
-            &self.mailbox,
-            &Credential::configured(&self.mailbox.auth).ok_or(mailbox::Error::LoginDisabled)?,
-        )
-        .await?;
+    /// Cycle after cycle over one connection, until told to stop or the token has to be renewed.
+    async fn work(
+        &self,
+        lease: &Lease,
+        opened: &mut Opened,
+        retry: &mut Retry,
+        stop: &CancellationToken,
+        heart: &Heart,
+    ) -> Result<(), Error> {
+        // A long cycle ends in order when the token does.
+        let halt = stop.child_token();
+        let renew_at = opened.renew_at;
+        let renewal = async {
+            match renew_at {
+                Some(renew_at) => sleep_until(renew_at).await,
+                None => pending().await,
+            }
+            halt.cancel();
+            pending().await
+        };
+        // A server that tells of news again and again, of which there are none, would have us look without pause.
+        let mut in_vain = RateLimit::new(20, Duration::from_secs(1));
+        let cycles = async {
+            while !halt.is_cancelled() {
+                let before = self.tally.work();
+                let cycle = Box::pin(self.cycle(lease, &mut opened.session, &opened.plan, &halt));
+                beating(heart, || self.tally.work(), cycle).await?;
+                opened.cycles += 1;
+                retry.reset();
+                heart.beat();
+                if self.tally.work() == before {
+                    let turn = in_vain.take(Instant::now().into_std());
+                    halt.run_until_cancelled(sleep(turn)).await;
+                }
+                let pause = if opened.session.pushes() {
+                    self.mailbox.idle_timeout
+                } else {
+                    self.mailbox.poll_interval
+                };
+                opened.session.wait(pause, &halt).await?;
+            }
+            Ok(())
+        };
+        tokio::select! {
+            ended = cycles => ended,
+            never = renewal => never,
+        }
+    }
+
+    /// Logs in, makes sure of the target folder, and chooses how to settle.
+    pub(super) async fn open(&self) -> Result<Opened, Error> {
+        let (mut session, obtained) = self.credentials.log_in(&self.mailbox).await?;
+        let renew_at = obtained.renew_in.map(|left| Instant::now() + left);
         if let Settle::Move { to } = &self.mailbox.settle {
             session.ensure_folder(to).await?;
         }
         let plan = Plan::choose(session.capabilities(), &self.mailbox.settle);
-        info!(mailbox = self.mailbox.name, settle = %plan, "logged in");
-        Ok((session, plan))
+        info!(mailbox = self.mailbox.name, settle = %plan, push = session.pushes(), "logged in");
+        Ok(Opened { session, plan, obtained, renew_at, cycles: 0 })
     }
 
     /// One cycle. The number of messages in the folder at its start.
@@ -164,7 +246,7 @@ impl Worker {
         plan: &Plan,
         stop: &CancellationToken,
     ) -> Result<u32, Error> {
-        let webhooks: Vec<&str> = self.config.webhooks.iter().map(|webhook| webhook.name.as_str()).collect();
+        let webhooks = self.config.webhook_names();
         let job = Job {
             store: &self.store,
             lease,
@@ -176,25 +258,5 @@ impl Worker {
             tally: &self.tally,
         };
         Ok(intake::cycle(&job, session, stop).await?)
-    }
-
-    async fn report(&self, error: &Error) {
-        let reason = text::chain(error);
-        let kind = error.mailbox().map_or("store", mailbox::Error::kind);
-        let mailbox = self.mailbox.name.clone();
-        counter!(metric::MAILBOX_ERRORS, metric::MAILBOX => mailbox, metric::KIND => kind).increment(1);
-        match error.mailbox() {
-            Some(cause) if !cause.is_transient() => {
-                error!(
-                    mailbox = self.mailbox.name,
-                    error = reason,
-                    cure = cause.cure(),
-                    "the mailbox needs attention"
-                );
-            }
-            _ => warn!(mailbox = self.mailbox.name, error = reason, "starting over after a pause"),
-        }
-        // The database may be what failed.
-        drop(store::answered(self.store.poll_failed(&self.mailbox.name, &reason)).await);
     }
 }
