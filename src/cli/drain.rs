@@ -9,8 +9,8 @@ use indicatif::{ProgressBar, ProgressStyle};
 
 use crate::app;
 use crate::app::{Delivered, Drained, Shutdown};
-use crate::cli::Ending;
 use crate::cli::output;
+use crate::cli::{Ending, known_mailbox};
 use crate::config;
 use crate::config::Config;
 use crate::intake::Tally;
@@ -55,13 +55,7 @@ pub(super) async fn run(config: Config, args: Args) -> anyhow::Result<Ending> {
 
 fn chosen(config: &Config, names: &[String]) -> anyhow::Result<Vec<config::Mailbox>> {
     for name in names {
-        let known =
-            || config.mailboxes.iter().map(|mailbox| mailbox.name.as_str()).collect::<Vec<_>>().join(", ");
-        anyhow::ensure!(
-            config.mailboxes.iter().any(|mailbox| mailbox.name == *name),
-            "no mailbox is called {name:?}; there are: {}",
-            known()
-        );
+        known_mailbox(config, name)?;
     }
     let wanted = |mailbox: &&config::Mailbox| names.is_empty() || names.contains(&mailbox.name);
     Ok(config.mailboxes.iter().filter(wanted).cloned().collect())

@@ -10,11 +10,10 @@ use chrono::Utc;
 use clap::{Args, Subcommand};
 
 use crate::cli::output;
-use crate::cli::{Ending, open_store};
+use crate::cli::{Ending, explained, known_mailbox, open_store};
 use crate::config;
 use crate::config::Config;
-use crate::mailbox;
-use crate::mailbox::Credential;
+use crate::credentials::{Credentials, NotLoggedIn};
 use crate::message::{Extent, Listed, Uid};
 use crate::store::{HeldLine, Which};
 
@@ -145,7 +144,7 @@ async fn retry(config: &Config, args: &Retry) -> anyhow::Result<Ending> {
     let store = open_store(config).await?;
     let wanted: Vec<Which<'_>> = match &args.mailbox {
         _ if args.all => vec![Which::All],
-        Some(mailbox) => vec![Which::Mailbox(known(config, mailbox)?.name.as_str())],
+        Some(mailbox) => vec![Which::Mailbox(known_mailbox(config, mailbox)?.name.as_str())],
         None => args.messages.iter().map(Place::which).collect(),
     };
     let mut retried = 0;
@@ -181,9 +180,17 @@ async fn export(config: &Config, args: &Export) -> anyhow::Result<Ending> {
         anyhow::bail!("{}/{} is not held; `postroom held list` shows what is", place.mailbox, place.uid.0);
     };
     let set_aside = store.source_set_aside(&place.mailbox, place.uid).await.context("reading its source")?;
-    let source = match set_aside {
-        Some(source) => source.unpack().context("unpacking its source")?,
-        None => fetch(known(config, &place.mailbox)?, line).await?,
+    let source = if let Some(source) = set_aside {
+        source.unpack().context("unpacking its source")?
+    } else {
+        if let Some(left) = store.backoff_left(&place.mailbox).await.context("asking the database")? {
+            anyhow::bail!(
+                "its source is not stored, and the mailbox's server asked to be left alone for another {} s",
+                left.as_secs() + 1
+            );
+        }
+        let credentials = Credentials::new(&config.secrets, store);
+        fetch(known_mailbox(config, &place.mailbox)?, &credentials, line).await?
     };
     if let Some(path) = &args.output {
         save(path, &source)?;
@@ -204,21 +211,22 @@ fn save(path: &Path, source: &[u8]) -> anyhow::Result<()> {
     Ok(())
 }
 
-fn known<'a>(config: &'a Config, name: &str) -> anyhow::Result<&'a config::Mailbox> {
-    config
-        .mailboxes
-        .iter()
-        .find(|mailbox| mailbox.name == name)
-        .with_context(|| format!("there is no mailbox {name:?} in the configuration"))
-}
-
 /// Fetches a message as it is in the mailbox, and changes nothing there.
-async fn fetch(config: &config::Mailbox, line: &HeldLine) -> anyhow::Result<Vec<u8>> {
+async fn fetch(
+    config: &config::Mailbox,
+    credentials: &Credentials,
+    line: &HeldLine,
+) -> anyhow::Result<Vec<u8>> {
     let what = || format!("its source is not stored, so it was to be fetched from mailbox {}", config.name);
-    let mut session =
-        mailbox::connect(config, &Credential::configured(&config.auth).ok_or(mailbox::Error::LoginDisabled)?)
-            .await
-            .with_context(what)?;
+    let (mut session, _) = match credentials.log_in(config).await {
+        Ok(logged_in) => logged_in,
+        Err(NotLoggedIn::Credential(error)) => {
+            return Err(explained(&error, error.cure())).with_context(what);
+        }
+        Err(NotLoggedIn::Mailbox { error, .. }) => {
+            return Err(explained(&error, error.cure())).with_context(what);
+        }
+    };
     let mut selected = session.select(&config.folder).await.with_context(what)?;
     anyhow::ensure!(
         i64::from(selected.uidvalidity().0) == line.uidvalidity,

@@ -8,6 +8,7 @@ mod config;
 mod deliveries;
 mod drain;
 mod held;
+mod login;
 mod migrate;
 mod output;
 mod run;
@@ -25,6 +26,7 @@ use crate::config as settings;
 use crate::config::Config;
 use crate::store::Store;
 use crate::telemetry;
+use crate::text;
 
 /// How long a person waits for the database.
 const PATIENCE: Duration = Duration::from_secs(5);
@@ -56,6 +58,8 @@ enum Command {
     Drain(drain::Args),
     /// Try the database, every mailbox and every webhook, and say what is wrong and what to do
     Check,
+    /// Sign in to a mailbox of Outlook.com or Microsoft 365, once, in a browser
+    Login(login::Args),
     /// Apply missing database migrations
     Migrate,
     /// Print the effective configuration, secrets hidden
@@ -120,6 +124,7 @@ async fn dispatch(command: Command, config: Config) -> anyhow::Result<Ending> {
         Command::Run => run::run(config).await,
         Command::Drain(args) => drain::run(config, args).await,
         Command::Check => check::run(&config).await,
+        Command::Login(args) => login::run(&config, &args).await,
         Command::Migrate => migrate::run(&config).await,
         Command::Config => config::run(&config),
         Command::Tickets(command) => tickets::run(&config, command).await,
@@ -139,6 +144,19 @@ async fn open_store(config: &Config) -> anyhow::Result<Store> {
     let pending = store.pending_migrations().await.context("looking for migrations")?;
     anyhow::ensure!(pending == 0, "{pending} database migrations are missing; run `postroom migrate` first");
     Ok(store)
+}
+
+/// The mailbox of this name.
+fn known_mailbox<'a>(config: &'a Config, name: &str) -> anyhow::Result<&'a settings::Mailbox> {
+    config.mailboxes.iter().find(|mailbox| mailbox.name == name).with_context(|| {
+        let known: Vec<&str> = config.mailboxes.iter().map(|mailbox| mailbox.name.as_str()).collect();
+        format!("no mailbox is called {name:?}; there are: {}", known.join(", "))
+    })
+}
+
+/// An error as a person reads it: the whole chain, then what to do.
+fn explained(error: &(dyn std::error::Error + 'static), cure: &str) -> anyhow::Error {
+    anyhow::anyhow!("{}. {cure}", text::chain(error))
 }
 
 fn complain(text: &str) {

@@ -1,5 +1,8 @@
 //! `postroom check`: tries everything once, in the order in which it is needed, and says what is wrong and what
-//! to do. It changes nothing, but sends each webhook an `endpoint.test` event.
+//! to do. It changes nothing, but renews a token that is due and sends each webhook an `endpoint.test` event.
+
+mod diagnosis;
+mod mailbox;
 
 use std::time::SystemTime;
 
@@ -8,33 +11,52 @@ use chrono::Utc;
 use crate::cli::output;
 use crate::cli::{Ending, hasty};
 use crate::config;
-use crate::config::{Config, Settle};
+use crate::config::Config;
+use crate::credentials::Credentials;
 use crate::event::Event;
-use crate::mailbox;
-use crate::mailbox::{Credential, Plan};
 use crate::store::Store;
 use crate::text;
 use crate::webhook::{Outcome, Request, Sender};
 
 pub(super) async fn run(config: &Config) -> anyhow::Result<Ending> {
     let mut findings = Findings::default();
-    check_database(config, &mut findings).await?;
+    let store = check_database(config, &mut findings).await?;
+    let access = store.map(|store| Access::new(config, store));
     for mailbox in &config.mailboxes {
-        check_mailbox(mailbox, &mut findings).await?;
+        mailbox::check(mailbox, access.as_ref(), &mut findings).await?;
     }
     for webhook in &config.webhooks {
         check_webhook(webhook, config.delivery.max_answer_bytes, &mut findings).await?;
     }
-    if findings.failures == 0 {
-        output::line("All is well.")?;
-        return Ok(Ending::Done);
-    }
-    output::line(format!("{} to mend.", findings.failures))?;
-    Ok(Ending::Incomplete)
+    findings.conclude()
+}
+
+/// Tries one mailbox alone.
+pub(super) async fn mailbox_alone(mailbox: &config::Mailbox, access: &Access) -> anyhow::Result<Ending> {
+    let mut findings = Findings::default();
+    mailbox::check(mailbox, Some(access), &mut findings).await?;
+    findings.conclude()
 }
 
 fn good(what: &str, text: impl std::fmt::Display) -> anyhow::Result<()> {
     Ok(output::line(format!("ok    {what}: {text}"))?)
+}
+
+/// Says more about the line before.
+fn more(text: impl std::fmt::Display) -> anyhow::Result<()> {
+    Ok(output::line(format!("      {text}"))?)
+}
+
+/// What the database knows of mailboxes, and what it keeps to open them.
+pub(super) struct Access {
+    store: Store,
+    pub(super) credentials: Credentials,
+}
+
+impl Access {
+    pub(super) fn new(config: &Config, store: Store) -> Self {
+        Self { credentials: Credentials::new(&config.secrets, store.clone()), store }
+    }
 }
 
 /// How often something bad was said.
@@ -47,35 +69,48 @@ impl Findings {
     fn bad(&mut self, what: &str, cause: impl std::fmt::Display, cure: &str) -> anyhow::Result<()> {
         self.failures += 1;
         output::line(format!("FAIL  {what}: {cause}"))?;
-        Ok(output::line(format!("      {cure}"))?)
+        more(cure)
+    }
+
+    fn conclude(&self) -> anyhow::Result<Ending> {
+        if self.failures == 0 {
+            output::line("All is well.")?;
+            return Ok(Ending::Done);
+        }
+        output::line(format!("{} to mend.", self.failures))?;
+        Ok(Ending::Incomplete)
     }
 }
 
-async fn check_database(config: &Config, findings: &mut Findings) -> anyhow::Result<()> {
+/// The store, if it can be used.
+async fn check_database(config: &Config, findings: &mut Findings) -> anyhow::Result<Option<Store>> {
     let what = "database";
     let store = match Store::connect(&hasty(&config.database)).await {
         Ok(store) => store,
         Err(error) => {
             let cure = "Check `url` in [database]: host, port, user, password and database name; and that PostgreSQL runs and lets this machine in.";
-            return findings.bad(what, text::chain(&error), cure);
+            findings.bad(what, text::chain(&error), cure)?;
+            return Ok(None);
         }
     };
     match store.pending_migrations().await {
         Ok(0) => {
             good(what, "connected, schema up to date")?;
-            check_deliveries(config, &store, findings).await
+            check_deliveries(config, &store, findings).await?;
+            return Ok(Some(store));
         }
         Ok(count) => findings.bad(
             what,
             format!("connected, {count} migrations are missing"),
             "Run `postroom migrate`, or start the worker, which does it too.",
-        ),
+        )?,
         Err(error) => findings.bad(
             what,
             text::chain(&error),
             "The user needs rights on the schema: GRANT ALL ON SCHEMA public, or make it the database's owner.",
-        ),
+        )?,
     }
+    Ok(None)
 }
 
 /// What is to be delivered, and will not be before somebody does something. Dead deliveries are for
@@ -116,46 +151,6 @@ async fn check_deliveries(config: &Config, store: &Store, findings: &mut Finding
         }
     }
     Ok(())
-}
-
-async fn check_mailbox(config: &config::Mailbox, findings: &mut Findings) -> anyhow::Result<()> {
-    let what = format!("mailbox {}", config.name);
-    match look_into(config).await {
-        Ok(text) => good(&what, text),
-        Err(error) => {
-            findings.bad(&what, text::chain(&error), error.cure())?;
-            if matches!(error, mailbox::Error::NoFolder { .. })
-                && let Ok(folders) = folders(config).await
-            {
-                output::line(format!("      Folders there are: {}", output::tame(&folders.join(", "))))?;
-            }
-            Ok(())
-        }
-    }
-}
-
-async fn look_into(config: &config::Mailbox) -> Result<String, mailbox::Error> {
-    let credential = Credential::configured(&config.auth).ok_or(mailbox::Error::LoginDisabled)?;
-    let mut session = mailbox::connect(config, &credential).await?;
-    let plan = Plan::choose(session.capabilities(), &config.settle);
-    let selected = session.select(&config.folder).await?;
-    let (exists, uidvalidity) = (selected.exists(), selected.uidvalidity());
-    let mut text = format!(
-        "logged in to {}:{}, folder {:?} holds {exists} messages (UIDVALIDITY {uidvalidity}); stored messages {plan}",
-        config.host, config.port, config.folder
-    );
-    if let Settle::Move { to } = &config.settle
-        && !session.folders().await?.contains(to)
-    {
-        text.push_str("; that folder will be created");
-    }
-    session.logout().await;
-    Ok(text)
-}
-
-async fn folders(config: &config::Mailbox) -> Result<Vec<String>, mailbox::Error> {
-    let credential = Credential::configured(&config.auth).ok_or(mailbox::Error::LoginDisabled)?;
-    mailbox::connect(config, &credential).await?.folders().await
 }
 
 async fn check_webhook(
