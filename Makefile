@@ -61,7 +61,7 @@ fuzz: deps ## look for mail and answers that break the worker: FUZZ_SECONDS=20 f
 	done
 
 .PHONY: bench
-bench: deps ## how fast mail is read
+bench: deps ## how fast mail is read, how soon it is told, what waiting costs
 	$(CARGO) bench --locked
 
 .PHONY: ci
