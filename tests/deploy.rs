@@ -8,7 +8,7 @@ use postroom::config::Config;
 
 const SECRETS: [(&str, &str); 3] = [
     ("database-url", "postgres://postroom:hidden@database/postroom"),
-    ("mailbox-support", "hidden"),
+    ("postroom-key", "AAECAwQFBgcICQoLDA0ODxAREhMUFRYXGBkaGxwdHh8="),
     ("webhook-helpdesk", "whsec_C2FVsBQIhrscChlQIMV+b5sSYspob7oDqZTSDtKRmbM="),
 ];
 
