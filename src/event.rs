@@ -70,12 +70,8 @@ pub struct Received<'a> {
     pub at: DateTime<Utc>,
     /// Name of the mailbox it came to.
     pub mailbox: &'a str,
-    /// The folder in it.
-    pub folder: &'a str,
-    /// UIDVALIDITY of that folder.
-    pub uidvalidity: UidValidity,
-    /// UID in it.
-    pub uid: Uid,
+    /// Where it was in it; `None` if it came out of a file.
+    pub found: Option<Found<'a>>,
     /// Id of the stored message.
     pub message_id: Uuid,
     /// The ticket, this message counted.
@@ -84,6 +80,17 @@ pub struct Received<'a> {
     pub filing: &'a Filing,
     /// The mail.
     pub mail: &'a Mail,
+}
+
+/// Where a message was when it was fetched.
+#[derive(Debug, Clone, Copy)]
+pub struct Found<'a> {
+    /// The folder.
+    pub folder: &'a str,
+    /// UIDVALIDITY of that folder.
+    pub uidvalidity: UidValidity,
+    /// UID in it.
+    pub uid: Uid,
 }
 
 impl Event {
@@ -198,9 +205,9 @@ struct AttachmentData<'a> {
 #[derive(Serialize)]
 struct SourceData<'a> {
     mailbox: &'a str,
-    folder: &'a str,
-    uidvalidity: u32,
-    uid: u32,
+    folder: Option<&'a str>,
+    uidvalidity: Option<u32>,
+    uid: Option<u32>,
 }
 
 impl<'a> Data<'a> {
@@ -225,9 +232,9 @@ impl<'a> Data<'a> {
             attachments: room.take(mail.attachments.iter().map(AttachmentData::new)),
             source: SourceData {
                 mailbox: received.mailbox,
-                folder: received.folder,
-                uidvalidity: received.uidvalidity.0,
-                uid: received.uid.0,
+                folder: received.found.map(|found| found.folder),
+                uidvalidity: received.found.map(|found| found.uidvalidity.0),
+                uid: received.found.map(|found| found.uid.0),
             },
         }
     }

@@ -27,6 +27,7 @@ pub mod text;
 pub mod ticket;
 
 // Ports: one outside system each, sole owner of its client crate.
+pub mod archive;
 pub mod mailbox;
 pub mod microsoft;
 pub mod store;

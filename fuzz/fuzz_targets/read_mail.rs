@@ -4,7 +4,7 @@
 
 use chrono::DateTime;
 use libfuzzer_sys::fuzz_target;
-use postroom::event::{Event, Received};
+use postroom::event::{Event, Found, Received};
 use postroom::mail::{self, Defect};
 use postroom::message::{Extent, Listed, Message, Uid, UidValidity};
 use postroom::ticket::{self, Threads, Ticket};
@@ -43,9 +43,7 @@ fuzz_target!(|source: &[u8]| {
     let event = Event::received(&Received {
         at: DateTime::UNIX_EPOCH,
         mailbox: "support",
-        folder: "INBOX",
-        uidvalidity: UidValidity(1),
-        uid: Uid(1),
+        found: Some(Found { folder: "INBOX", uidvalidity: UidValidity(1), uid: Uid(1) }),
         message_id: id,
         ticket: &ticket,
         filing: &filing,

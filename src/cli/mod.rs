@@ -8,6 +8,7 @@ mod config;
 mod deliveries;
 mod drain;
 mod held;
+mod import;
 mod login;
 mod migrate;
 mod output;
@@ -34,6 +35,12 @@ const PATIENCE: Duration = Duration::from_secs(5);
 /// Threads that serve sockets; reading mail has threads of its own. Each more costs memory, for the allocator keeps
 /// an arena for it.
 const WORKERS: usize = 2;
+
+/// How often a progress bar moves.
+const FRAME: Duration = Duration::from_millis(100);
+
+/// How often progress is told in a line where there is no terminal.
+const LINE: Duration = Duration::from_secs(5);
 
 const FAILED: u8 = 1;
 const BAD_CONFIGURATION: u8 = 78;
@@ -64,6 +71,8 @@ enum Command {
     Migrate,
     /// Print the effective configuration, secrets hidden
     Config,
+    /// File mail out of files: .eml, mbox, Maildir. Safe to repeat and to interrupt
+    Import(import::Args),
     /// Look at tickets
     #[command(subcommand)]
     Tickets(tickets::Command),
@@ -127,6 +136,7 @@ async fn dispatch(command: Command, config: Config) -> anyhow::Result<Ending> {
         Command::Login(args) => login::run(&config, &args).await,
         Command::Migrate => migrate::run(&config).await,
         Command::Config => config::run(&config),
+        Command::Import(args) => import::run(&config, args).await,
         Command::Tickets(command) => tickets::run(&config, command).await,
         Command::Held(command) => held::run(&config, command).await,
         Command::Deliveries(command) => deliveries::run(&config, command).await,

@@ -24,9 +24,7 @@ fn render(mail: &Mail) -> (Event, Value) {
     let event = Event::received(&Received {
         at: DateTime::UNIX_EPOCH,
         mailbox: "support",
-        folder: "INBOX",
-        uidvalidity: UidValidity(1),
-        uid: Uid(1),
+        found: Some(Found { folder: "INBOX", uidvalidity: UidValidity(1), uid: Uid(1) }),
         message_id: id,
         ticket: &ticket,
         filing: &filing,

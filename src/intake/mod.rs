@@ -11,6 +11,7 @@
 
 mod batch;
 mod fetch;
+mod import;
 mod queue;
 mod read;
 mod record;
@@ -32,6 +33,7 @@ use crate::mailbox::{Plan, Session};
 use crate::store;
 use crate::store::{Lease, Store};
 
+pub use import::{Failed, Import, ImportError, Stopped, import};
 pub use tally::{Count, Tally};
 
 /// How often a folder is listed from its beginning, whatever the watermark says: a server may leave a message out of a

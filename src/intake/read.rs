@@ -12,6 +12,7 @@ use crate::store::{Hand, Source};
 
 /// A message, read and packed. Its raw bytes are gone: copies of mails are what memory is made of.
 pub(super) struct Letter {
+    /// Where it is; out of files, its number in the batch.
     pub(super) uid: Uid,
     pub(super) extent: Extent,
     pub(super) mail: Mail,
@@ -53,7 +54,7 @@ pub(super) async fn read(
 }
 
 impl Letter {
-    fn read(message: &Message) -> Result<Self, std::io::Error> {
+    pub(super) fn read(message: &Message) -> Result<Self, std::io::Error> {
         step::reading(&message.source);
         Ok(Self {
             uid: message.listed.uid,

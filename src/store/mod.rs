@@ -9,6 +9,7 @@ mod gauges;
 mod health;
 mod held;
 mod in_hand;
+mod inlet;
 mod keeper;
 mod lease;
 mod ledger;
@@ -35,6 +36,7 @@ pub use gauges::{Gauges, MailboxGauges, WebhookGauges};
 pub use health::Failure;
 pub use held::{HeldLine, Which};
 pub use in_hand::Hand;
+pub use inlet::Inlet;
 pub use keeper::Keeper;
 pub use lease::{LEASE, Lease};
 pub use ledger::{Due, Folder, Standing, Unsettled};
@@ -134,10 +136,11 @@ pub enum Error {
 // By hand, to tell apart what callers act on.
 impl From<sqlx::Error> for Error {
     fn from(error: sqlx::Error) -> Self {
-        // SQLSTATE (PostgreSQL's appendix A): 23505 unique violation, 22 data exception, 23 other constraints,
-        // 54 program limit, 57014 query cancelled.
+        // SQLSTATE (PostgreSQL's appendix A): 23505 unique violation, 40P01 deadlock, 22 data exception, 23 other
+        // constraints, 54 program limit, 57014 query cancelled.
         match sqlstate(&error).as_deref() {
-            Some("23505") => Self::Conflict,
+            // Two writers that store the same mails in another order wait for each other; one of them was faster.
+            Some("23505" | "40P01") => Self::Conflict,
             Some("57014") => Self::TooSlow(error),
             Some(code) if ["22", "23", "54"].iter().any(|class| code.starts_with(class)) => {
                 Self::Refused { code: code.to_owned(), words: error.to_string() }

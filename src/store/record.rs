@@ -20,7 +20,7 @@ use crate::store::column;
 use crate::store::column::{Headers, Person};
 use crate::store::ledger::{Mark, mark};
 use crate::store::listener::CHANNEL;
-use crate::store::{Error, Folder, Source, Store};
+use crate::store::{Error, Inlet, Source, Store, source};
 use crate::ticket::{Filing, ThreadKey, Threads, Ticket};
 
 /// What the store knows of a batch of mails.
@@ -41,7 +41,7 @@ pub enum Entry<'a> {
     New(Box<NewMessage<'a>>),
     /// A copy of a stored message: only the ledger hears of it.
     Copy {
-        /// Where it is.
+        /// Where it is; out of files, its number in the batch.
         uid: Uid,
         /// The message it is a copy of.
         of: Uuid,
@@ -52,7 +52,7 @@ pub enum Entry<'a> {
 
 /// A message to be stored.
 pub struct NewMessage<'a> {
-    /// Where it is.
+    /// Where it is; out of files, its number in the batch.
     pub uid: Uid,
     /// Its id.
     pub id: Uuid,
@@ -85,10 +85,11 @@ impl Store {
     /// What is known of mails with these fingerprints that refer to these ids, within the mailbox.
     pub async fn known(
         &self,
-        folder: &Folder,
+        inlet: impl Into<Inlet<'_>>,
         fingerprints: &[Fingerprint],
         references: &[ThreadKey],
     ) -> Result<Known, Error> {
+        let mailbox = inlet.into().mailbox_id();
         let mut known = Known::default();
         let mut connection = self.pool.acquire().await?;
         let hashes: Vec<&[u8]> = fingerprints.iter().map(|fingerprint| fingerprint.0.as_slice()).collect();
@@ -100,7 +101,7 @@ impl Store {
              CROSS JOIN LATERAL (SELECT id FROM messages
                                  WHERE mailbox_id = $1 AND fingerprint = x.fingerprint LIMIT 1) AS m",
         )
-        .bind(folder.lease.mailbox_id)
+        .bind(mailbox)
         .bind(&hashes)
         .fetch_all(&mut *connection)
         .await?;
@@ -119,7 +120,7 @@ impl Store {
              CROSS JOIN LATERAL (SELECT id, number, subject, status, message_count FROM tickets
                                  WHERE id = k.ticket_id LIMIT 1) AS t",
         )
-        .bind(folder.lease.mailbox_id)
+        .bind(mailbox)
         .bind(&keys)
         .fetch_all(&mut *connection)
         .await?;
@@ -158,10 +159,11 @@ impl Store {
     /// what is known tells.
     pub async fn record(
         &self,
-        folder: &Folder,
+        inlet: impl Into<Inlet<'_>>,
         webhooks: &[&str],
         entries: &[Entry<'_>],
     ) -> Result<(), Error> {
+        let inlet = inlet.into();
         let new: Vec<&NewMessage<'_>> = entries
             .iter()
             .filter_map(|entry| match entry {
@@ -169,16 +171,18 @@ impl Store {
                 Entry::Copy { .. } => None,
             })
             .collect();
-        let mailbox = folder.lease.mailbox_id;
+        let mailbox = inlet.mailbox_id();
         let mut transaction = self.pool.begin().await?;
-        folder.lease.fence(&mut transaction).await?;
+        inlet.fence(&mut transaction).await?;
         write_tickets(&mut transaction, mailbox, &new).await?;
         write_messages(&mut transaction, mailbox, &new).await?;
-        write_sources(&mut transaction, &new).await?;
-        write_attachments(&mut transaction, &new).await?;
+        source::write(&mut transaction, &new).await?;
+        write_attachments(&mut transaction, &attachments(&new)).await?;
         write_thread_keys(&mut transaction, mailbox, &new).await?;
         write_deliveries(&mut transaction, webhooks, &new).await?;
-        mark(&mut transaction, folder, &marks(entries)).await?;
+        if let Inlet::Folder(folder) = inlet {
+            mark(&mut transaction, folder, &marks(entries)).await?;
+        }
         step::reached(Step::BeforeCommit);
         transaction.commit().await?;
         step::reached(Step::AfterCommit);
@@ -310,32 +314,17 @@ async fn write_messages(
     Ok(())
 }
 
-async fn write_sources(connection: &mut PgConnection, new: &[&NewMessage<'_>]) -> Result<(), Error> {
-    if new.is_empty() {
-        return Ok(());
-    }
-    let extent = |extent| match extent {
-        Extent::Whole => "whole",
-        Extent::Header => "header",
-    };
-    sqlx::query(
-        "INSERT INTO sources (message_id, extent, size, bytes)
-         SELECT * FROM unnest($1::uuid[], $2::text[], $3::bigint[], $4::bytea[])",
-    )
-    .bind(new.iter().map(|message| message.id).collect::<Vec<_>>())
-    .bind(new.iter().map(|message| extent(message.extent)).collect::<Vec<_>>())
-    .bind(new.iter().map(|message| bigint(message.source.size)).collect::<Vec<_>>())
-    .bind(new.iter().map(|message| message.source.bytes.as_slice()).collect::<Vec<_>>())
-    .execute(connection)
-    .await?;
-    Ok(())
+fn attachments<'a>(new: &[&NewMessage<'a>]) -> Vec<(Uuid, &'a Attachment)> {
+    new.iter()
+        .flat_map(|message| message.mail.attachments.iter().map(|attachment| (message.id, attachment)))
+        .collect()
 }
 
-async fn write_attachments(connection: &mut PgConnection, new: &[&NewMessage<'_>]) -> Result<(), Error> {
-    let all: Vec<(Uuid, &Attachment)> = new
-        .iter()
-        .flat_map(|message| message.mail.attachments.iter().map(|attachment| (message.id, attachment)))
-        .collect();
+/// Writes the attachments of messages.
+pub(super) async fn write_attachments(
+    connection: &mut PgConnection,
+    all: &[(Uuid, &Attachment)],
+) -> Result<(), Error> {
     if all.is_empty() {
         return Ok(());
     }
@@ -435,6 +424,6 @@ fn marks(entries: &[Entry<'_>]) -> Vec<(Uid, Mark, Uuid)> {
         .collect()
 }
 
-fn bigint(number: u64) -> i64 {
+pub(super) fn bigint(number: u64) -> i64 {
     i64::try_from(number).unwrap_or(i64::MAX)
 }

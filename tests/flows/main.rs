@@ -18,5 +18,6 @@ mod oddities;
 mod poison;
 mod process;
 mod support;
+mod tools;
 mod walk;
 mod workers;

@@ -7,7 +7,7 @@ use std::time::Duration;
 use std::collections::{BTreeMap, BTreeSet};
 
 use chrono::{DateTime, Utc};
-use postroom::event::{Event, Received};
+use postroom::event::{Event, Found, Received};
 use postroom::mail;
 use postroom::message::{Extent, Listed, Message, Uid, UidValidity};
 use postroom::store::{Entry, NewMessage, Source};
@@ -207,9 +207,7 @@ fn new_message<'a>(listed: Listed, mail: &'a mail::Mail, source: &'a Source, num
     let event = Event::received(&Received {
         at: Utc::now(),
         mailbox: "support",
-        folder: "INBOX",
-        uidvalidity: UidValidity(7),
-        uid: listed.uid,
+        found: Some(Found { folder: "INBOX", uidvalidity: UidValidity(7), uid: listed.uid }),
         message_id: id,
         ticket: &ticket,
         filing: &filing,
