@@ -12,6 +12,7 @@ mod import;
 mod login;
 mod migrate;
 mod output;
+mod reparse;
 mod run;
 mod tickets;
 
@@ -73,6 +74,8 @@ enum Command {
     Config,
     /// File mail out of files: .eml, mbox, Maildir. Safe to repeat and to interrupt
     Import(import::Args),
+    /// Read stored sources again, after an upgrade, and tell what reads differently
+    Reparse(reparse::Args),
     /// Look at tickets
     #[command(subcommand)]
     Tickets(tickets::Command),
@@ -137,6 +140,7 @@ async fn dispatch(command: Command, config: Config) -> anyhow::Result<Ending> {
         Command::Migrate => migrate::run(&config).await,
         Command::Config => config::run(&config),
         Command::Import(args) => import::run(&config, args).await,
+        Command::Reparse(args) => reparse::run(&config, args).await,
         Command::Tickets(command) => tickets::run(&config, command).await,
         Command::Held(command) => held::run(&config, command).await,
         Command::Deliveries(command) => deliveries::run(&config, command).await,

@@ -15,6 +15,7 @@ mod import;
 mod queue;
 mod read;
 mod record;
+mod reparse;
 mod settle;
 mod take;
 mod tally;
@@ -34,6 +35,7 @@ use crate::store;
 use crate::store::{Lease, Store};
 
 pub use import::{Failed, Import, ImportError, Stopped, import};
+pub use reparse::{Outcome, Reparse, reparse};
 pub use tally::{Count, Tally};
 
 /// How often a folder is listed from its beginning, whatever the watermark says: a server may leave a message out of a

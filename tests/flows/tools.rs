@@ -1,3 +1,4 @@
 //! What an operator does to stored mail, and to mail that comes out of files: the built program on real servers.
 
 mod import;
+mod reparse;
