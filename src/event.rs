@@ -14,6 +14,7 @@ use uuid::Uuid;
 
 use crate::mail::{Address, Attachment, Mail};
 use crate::message::{Uid, UidValidity};
+use crate::rule::{Priority, Ruling};
 use crate::text;
 use crate::ticket::{Filing, Ticket};
 
@@ -78,6 +79,8 @@ pub struct Received<'a> {
     pub ticket: &'a Ticket,
     /// Why that ticket.
     pub filing: &'a Filing,
+    /// What the rules of the configuration came to.
+    pub ruling: &'a Ruling,
     /// The mail.
     pub mail: &'a Mail,
 }
@@ -155,6 +158,8 @@ struct TicketData<'a> {
     is_new: bool,
     status: &'a str,
     subject: Text<'a>,
+    tags: Vec<&'a str>,
+    priority: Option<&'static str>,
 }
 
 #[derive(Serialize)]
@@ -183,6 +188,7 @@ struct MessageData<'a> {
     size: u64,
     headers: Vec<(Text<'a>, Text<'a>)>,
     defects: Vec<&'static str>,
+    rules: Vec<&'a str>,
 }
 
 #[derive(Serialize)]
@@ -223,12 +229,14 @@ impl<'a> Data<'a> {
                 is_new: filing.ticket.is_none(),
                 status: &ticket.status,
                 subject: Text(&ticket.subject),
+                tags: ticket.labels.tags.iter().take(MAX_ITEMS).map(String::as_str).collect(),
+                priority: ticket.labels.priority.map(Priority::as_str),
             },
             thread: ThreadData {
                 rule: filing.rule.as_str(),
                 matched_message_id: filing.evidence.as_deref().map(Text),
             },
-            message: MessageData::new(received.message_id, mail, &mut room),
+            message: MessageData::new(received.message_id, mail, received.ruling, &mut room),
             attachments: room.take(mail.attachments.iter().map(AttachmentData::new)),
             source: SourceData {
                 mailbox: received.mailbox,
@@ -241,7 +249,7 @@ impl<'a> Data<'a> {
 }
 
 impl<'a> MessageData<'a> {
-    fn new(id: Uuid, mail: &'a Mail, room: &mut Room) -> Self {
+    fn new(id: Uuid, mail: &'a Mail, ruling: &'a Ruling, room: &mut Room) -> Self {
         let text = cut(&mail.text, MAX_TEXT_BYTES);
         let html = mail.html.as_deref().filter(|html| cut(html, MAX_HTML_BYTES).len() == html.len());
         Self {
@@ -263,6 +271,7 @@ impl<'a> MessageData<'a> {
             html: html.map(Text),
             size: mail.size,
             defects: mail.defects.iter().map(|defect| defect.as_str()).collect(),
+            rules: ruling.rules.iter().take(MAX_ITEMS).map(String::as_str).collect(),
         }
     }
 }

@@ -21,6 +21,7 @@ pub mod mail;
 pub mod message;
 pub mod metric;
 pub mod retry;
+pub mod rule;
 pub mod seal;
 pub mod step;
 pub mod text;

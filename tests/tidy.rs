@@ -8,7 +8,7 @@ use std::path::{Path, PathBuf};
 
 /// The layers of `src/lib.rs`, top down. A module uses its own layer's vocabulary and the layers above it.
 const VOCABULARY: &[&str] =
-    &["config", "event", "mail", "message", "metric", "retry", "seal", "step", "text", "ticket"];
+    &["config", "event", "mail", "message", "metric", "retry", "rule", "seal", "step", "text", "ticket"];
 const PORTS: &[&str] = &["archive", "mailbox", "microsoft", "store", "token_command", "webhook"];
 const FLOWS: &[&str] = &["credentials", "delivery", "intake"];
 const PROCESS: &[&str] = &["app", "cli", "ops", "telemetry"];

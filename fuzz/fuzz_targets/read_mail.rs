@@ -7,6 +7,7 @@ use libfuzzer_sys::fuzz_target;
 use postroom::event::{Event, Found, Received};
 use postroom::mail::{self, Defect};
 use postroom::message::{Extent, Listed, Message, Uid, UidValidity};
+use postroom::rule::{Labels, Ruling};
 use postroom::ticket::{self, Threads, Ticket};
 use serde_json::Value;
 use uuid::Uuid;
@@ -39,7 +40,7 @@ fuzz_target!(|source: &[u8]| {
 
     let filing = ticket::file(&mail, &Threads::new());
     let (id, number, status) = (Uuid::nil(), 1, "open".to_owned());
-    let ticket = Ticket { id, number, subject: mail.subject.clone(), status, message_count: 1 };
+    let ticket = Ticket { id, number, subject: mail.subject.clone(), status, message_count: 1, labels: Labels::default() };
     let event = Event::received(&Received {
         at: DateTime::UNIX_EPOCH,
         mailbox: "support",
@@ -47,6 +48,7 @@ fuzz_target!(|source: &[u8]| {
         message_id: id,
         ticket: &ticket,
         filing: &filing,
+        ruling: &Ruling::default(),
         mail: &mail,
     });
     assert!(event.body.len() <= EVENT_BYTES, "{} bytes of event", event.body.len());

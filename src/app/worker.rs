@@ -253,6 +253,7 @@ impl Worker {
             mailbox: &self.mailbox,
             plan,
             limits: &self.config.intake,
+            rules: &self.config.rules,
             webhooks: &webhooks,
             suspects: &self.suspects,
             tally: &self.tally,

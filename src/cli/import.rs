@@ -43,6 +43,7 @@ pub(super) async fn run(config: &Config, args: Args) -> anyhow::Result<Ending> {
         mailbox,
         inlet,
         limits: &config.intake,
+        rules: &config.rules,
         webhooks: &webhooks,
         tally: &tally,
         done: &done,

@@ -96,6 +96,15 @@ async fn show(config: &Config, args: &Show) -> anyhow::Result<Ending> {
         ticket.mailbox,
         person(&ticket.requester_name, &ticket.requester_address)
     ))?;
+    if let Some(number) = ticket.merged_into {
+        output::line(format!("Merged into ticket {number}, where its messages are"))?;
+    }
+    if let Some(priority) = &ticket.priority {
+        output::line(format!("Priority: {priority}"))?;
+    }
+    if !ticket.tags.is_empty() {
+        output::line(format!("Tags: {}", ticket.tags.join(", ")))?;
+    }
     for message in messages {
         output::line("")?;
         output::line(format!(
@@ -107,6 +116,9 @@ async fn show(config: &Config, args: &Show) -> anyhow::Result<Ending> {
         output::line(format!("Subject: {}", output::tame(&message.subject)))?;
         if let Some(evidence) = &message.filing_evidence {
             output::line(format!("Filed here by {}: <{}>", message.filing_rule, output::tame(evidence)))?;
+        }
+        if !message.rules.is_empty() {
+            output::line(format!("Rules: {}", message.rules.join(", ")))?;
         }
         if !message.attachments.is_empty() {
             output::line(format!("Attachments: {}", output::tame(&message.attachments.join(", "))))?;

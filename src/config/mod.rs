@@ -20,6 +20,7 @@ mod ops;
 mod problem;
 mod provider;
 mod redacted;
+mod rule;
 mod secret;
 mod secrets;
 mod section;
@@ -50,6 +51,8 @@ pub use secrets::Secrets;
 pub use token_command::TokenCommand;
 pub use webhook::{Preset, Webhook};
 
+use crate::rule::Rule;
+
 use section::{Reading, Section};
 
 /// The effective configuration: complete and checked.
@@ -71,6 +74,8 @@ pub struct Config {
     pub mailboxes: Vec<Mailbox>,
     /// The webhooks to deliver to. May be empty; names are unique.
     pub webhooks: Vec<Webhook>,
+    /// What is done with mail of certain kinds, in order. May be empty; names are unique.
+    pub rules: Vec<Rule>,
 }
 
 impl Config {
@@ -107,6 +112,7 @@ impl Config {
         self.secrets.write(&mut toml);
         self.mailboxes.iter().for_each(|mailbox| mailbox.write(&mut toml));
         self.webhooks.iter().for_each(|webhook| webhook.write(&mut toml));
+        self.rules.iter().for_each(|each| rule::write(each, &mut toml));
         toml.into_text()
     }
 
@@ -124,6 +130,9 @@ impl Config {
         let secrets = root.table("secrets", "a table headed [secrets]").and_then(Secrets::read);
         let mailboxes = read_mailboxes(&mut root);
         let webhooks = root.each("webhook", Webhook::read);
+        let rules = root.each("rule", rule::read);
+        let names: Vec<&str> = webhooks.iter().map(|webhook| webhook.name.as_str()).collect();
+        rule::check(&rules, &names, &mut root);
         if secrets.as_ref().is_some_and(|secrets| secrets.keys.is_empty())
             && mailboxes.iter().any(signs_in_by_device)
         {
@@ -141,6 +150,7 @@ impl Config {
             secrets: secrets?,
             mailboxes,
             webhooks,
+            rules,
         })
     }
 }

@@ -24,6 +24,36 @@ impl Section<'_> {
         None
     }
 
+    /// A string, or a list of strings, that may be private and are therefore never shown: each as [`Section::text`] has
+    /// it and as `is_sound` wants it.
+    pub(super) fn text_or_texts(
+        &mut self,
+        key: &'static str,
+        allowed: &str,
+        is_sound: fn(&str) -> bool,
+    ) -> Option<Vec<String>> {
+        let (values, flaw) = match self.take(key)?.kind {
+            ValueKind::Array(values) => (values, "a list with something else in it"),
+            text @ ValueKind::String(_) => (vec![text.into()], "a string that is none"),
+            other => {
+                self.refuse(key, describe_kind(&other), allowed);
+                return None;
+            }
+        };
+        let is_text = |text: &String| !text.trim().is_empty() && !text.contains(char::is_control);
+        let texts: Option<Vec<String>> = values
+            .into_iter()
+            .map(|value| match value.kind {
+                ValueKind::String(text) => Some(text).filter(|text| is_text(text) && is_sound(text)),
+                _ => None,
+            })
+            .collect();
+        if texts.is_none() {
+            self.refuse(key, flaw, allowed);
+        }
+        texts
+    }
+
     /// As [`Section::text`], but noted when missing.
     pub(super) fn required_text(&mut self, key: &'static str, allowed: &str) -> Option<String> {
         if self.has(key) { self.text(key, allowed) } else { self.missing(key, allowed) }

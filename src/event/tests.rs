@@ -6,6 +6,7 @@ use serde_json::Value;
 use super::*;
 use crate::mail;
 use crate::message::{Extent, Listed, Message};
+use crate::rule::{Labels, Ruling};
 use crate::ticket;
 
 /// What a receiver has to be able to take.
@@ -20,7 +21,7 @@ fn blank() -> Mail {
 fn render(mail: &Mail) -> (Event, Value) {
     let filing = ticket::file(mail, &ticket::Threads::new());
     let (id, subject, status) = (Uuid::nil(), mail.subject.clone(), "open".to_owned());
-    let ticket = Ticket { id, number: 1, subject, status, message_count: 1 };
+    let ticket = Ticket { id, number: 1, subject, status, message_count: 1, labels: Labels::default() };
     let event = Event::received(&Received {
         at: DateTime::UNIX_EPOCH,
         mailbox: "support",
@@ -28,6 +29,7 @@ fn render(mail: &Mail) -> (Event, Value) {
         message_id: id,
         ticket: &ticket,
         filing: &filing,
+        ruling: &Ruling::default(),
         mail,
     });
     let value = serde_json::from_str(&event.body).unwrap();

@@ -21,6 +21,7 @@ use crate::intake::read::Letter;
 use crate::intake::record::{Desk, Recorded, record_batch};
 use crate::message::{Listed, Message, Uid};
 use crate::retry::{Policy, Retry};
+use crate::rule::Rule;
 use crate::store;
 use crate::store::{Inlet, Store};
 use crate::text;
@@ -42,6 +43,8 @@ pub struct Import<'a> {
     pub inlet: Inlet<'a>,
     /// Limits of a batch.
     pub limits: &'a config::Intake,
+    /// What is done with mail of certain kinds.
+    pub rules: &'a [Rule],
     /// Names of the webhooks that hear of each message.
     pub webhooks: &'a [&'a str],
     /// What is counted.
@@ -171,6 +174,7 @@ async fn record(
     let desk = Desk {
         store: job.store,
         mailbox: job.mailbox,
+        rules: job.rules,
         webhooks: job.webhooks,
         tally: job.tally,
         inlet: job.inlet,

@@ -31,6 +31,7 @@ use crate::config;
 use crate::event::Event;
 use crate::mailbox;
 use crate::mailbox::{Plan, Session};
+use crate::rule::Rule;
 use crate::store;
 use crate::store::{Lease, Store};
 
@@ -58,6 +59,8 @@ pub struct Job<'a> {
     pub plan: &'a Plan,
     /// Limits of a batch.
     pub limits: &'a config::Intake,
+    /// What is done with mail of certain kinds.
+    pub rules: &'a [Rule],
     /// Names of the webhooks that hear of each message.
     pub webhooks: &'a [&'a str],
     /// Taken while a batch is worked on that an earlier worker may have died over. Shared by all mailboxes of a

@@ -14,6 +14,8 @@ use crate::intake::read::{InHand, Letter};
 use crate::intake::{Error, Job, Tally};
 use crate::mail::{Fingerprint, Remnant};
 use crate::message::{Extent, Uid, UidSet};
+use crate::rule;
+use crate::rule::{Facts, Labels, Rule};
 use crate::store;
 use crate::store::{Entry, Folder, Inlet, Known, NewMessage, Store};
 use crate::ticket;
@@ -31,6 +33,7 @@ const FAILS_ALONE: u32 = 6;
 pub(super) struct Desk<'a> {
     pub(super) store: &'a Store,
     pub(super) mailbox: &'a config::Mailbox,
+    pub(super) rules: &'a [Rule],
     pub(super) webhooks: &'a [&'a str],
     pub(super) tally: &'a Tally,
     /// The way they came in.
@@ -58,6 +61,7 @@ pub(super) async fn record(
         let desk = Desk {
             store: job.store,
             mailbox: job.mailbox,
+            rules: job.rules,
             webhooks: job.webhooks,
             tally: job.tally,
             inlet: Inlet::Folder(folder),
@@ -255,8 +259,14 @@ fn decide<'a>(
             subject: mail.subject.clone(),
             status: "open".to_owned(),
             message_count: 0,
+            labels: Labels::default(),
         });
         ticket.message_count += 1;
+        let ruling = rule::rule(desk.rules, facts(letter));
+        ruling.label(&mut ticket.labels);
+        if let Some(status) = ruling.effects.status {
+            status.as_str().clone_into(&mut ticket.status);
+        }
         let event = (!desk.webhooks.is_empty()).then(|| {
             Event::received(&Received {
                 at: now,
@@ -272,6 +282,7 @@ fn decide<'a>(
                 message_id: id,
                 ticket,
                 filing: &filing,
+                ruling: &ruling,
                 mail,
             })
         });
@@ -283,10 +294,20 @@ fn decide<'a>(
             mail,
             source: &letter.source,
             filing,
+            ruling,
             ticket: ticket.clone(),
             degraded: letter.degraded.as_deref(),
             event,
         })));
     }
     entries
+}
+
+/// What rules are asked about.
+fn facts(letter: &Letter) -> Facts<'_> {
+    let size = match letter.extent {
+        Extent::Whole => letter.mail.size,
+        Extent::Header => u64::MAX,
+    };
+    Facts { mail: &letter.mail, size, verdict: None }
 }

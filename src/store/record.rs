@@ -5,6 +5,8 @@
 //! is locked in between: unique keys decide, and a batch that another writer overtook is refused whole
 //! ([`Error::Conflict`]), to be filed anew.
 
+mod events;
+
 use std::collections::{BTreeMap, HashMap};
 
 use chrono::{DateTime, Utc};
@@ -14,12 +16,12 @@ use uuid::Uuid;
 use crate::event::Event;
 use crate::mail::{Attachment, Fingerprint, Mail};
 use crate::message::{Extent, Uid};
+use crate::rule::{Labels, Priority, Ruling, Status};
 use crate::step;
 use crate::step::Step;
 use crate::store::column;
 use crate::store::column::{Headers, Person};
 use crate::store::ledger::{Mark, mark};
-use crate::store::listener::CHANNEL;
 use crate::store::{Error, Inlet, Source, Store, source};
 use crate::ticket::{Filing, ThreadKey, Threads, Ticket};
 
@@ -66,6 +68,8 @@ pub struct NewMessage<'a> {
     pub source: &'a Source,
     /// Why it belongs to its ticket.
     pub filing: Filing,
+    /// What the rules of the configuration came to.
+    pub ruling: Ruling,
     /// The ticket, this message counted.
     pub ticket: Ticket,
     /// Why parts of it are missing, if PostgreSQL refused them.
@@ -113,12 +117,14 @@ impl Store {
         }
         let keys: Vec<&[u8]> = references.iter().map(|key| key.0.as_slice()).collect();
         let rows = sqlx::query(
-            "SELECT x.key, t.id, t.number, t.subject, t.status, t.message_count
+            "SELECT x.key, t.id, t.number, t.subject, t.status, t.message_count, t.tags, t.priority
              FROM unnest($2::bytea[]) AS x (key)
              CROSS JOIN LATERAL (SELECT ticket_id FROM thread_keys
                                  WHERE mailbox_id = $1 AND key = x.key LIMIT 1) AS k
-             CROSS JOIN LATERAL (SELECT id, number, subject, status, message_count FROM tickets
-                                 WHERE id = k.ticket_id LIMIT 1) AS t",
+             CROSS JOIN LATERAL (SELECT * FROM tickets
+                                 -- A ticket that was merged stands for the one that it was merged into.
+                                 WHERE id = coalesce((SELECT merged_into FROM tickets WHERE id = k.ticket_id),
+                                                     k.ticket_id) LIMIT 1) AS t",
         )
         .bind(mailbox)
         .bind(&keys)
@@ -131,6 +137,10 @@ impl Store {
                 subject: row.try_get(3)?,
                 status: row.try_get(4)?,
                 message_count: row.try_get(5)?,
+                labels: Labels {
+                    tags: row.try_get::<Vec<String>, _>(6)?.into_iter().collect(),
+                    priority: row.try_get::<Option<&str>, _>(7)?.and_then(Priority::parse),
+                },
             };
             known.threads.insert(ThreadKey(row.try_get(0)?), ticket.id);
             known.tickets.insert(ticket.id, ticket);
@@ -179,7 +189,7 @@ impl Store {
         source::write(&mut transaction, &new).await?;
         write_attachments(&mut transaction, &attachments(&new)).await?;
         write_thread_keys(&mut transaction, mailbox, &new).await?;
-        write_deliveries(&mut transaction, webhooks, &new).await?;
+        events::write(&mut transaction, webhooks, &new).await?;
         if let Inlet::Folder(folder) = inlet {
             mark(&mut transaction, folder, &marks(entries)).await?;
         }
@@ -196,6 +206,8 @@ struct Change<'a> {
     last: &'a NewMessage<'a>,
     first_at: DateTime<Utc>,
     last_at: DateTime<Utc>,
+    /// What a rule says, if one does.
+    status: Option<Status>,
 }
 
 async fn write_tickets(
@@ -205,15 +217,16 @@ async fn write_tickets(
 ) -> Result<(), Error> {
     let mut changes: BTreeMap<Uuid, Change<'_>> = BTreeMap::new();
     for &message in new {
-        let at = message.received_at;
+        let (at, status) = (message.received_at, message.ruling.effects.status);
         changes
             .entry(message.ticket.id)
             .and_modify(|change| {
                 change.last = message;
                 change.first_at = change.first_at.min(at);
                 change.last_at = change.last_at.max(at);
+                change.status = status.or(change.status);
             })
-            .or_insert(Change { first: message, last: message, first_at: at, last_at: at });
+            .or_insert(Change { first: message, last: message, first_at: at, last_at: at, status });
     }
     let (opened, joined): (Vec<&Change<'_>>, Vec<&Change<'_>>) =
         changes.values().partition(|change| change.first.filing.ticket.is_none());
@@ -222,11 +235,12 @@ async fn write_tickets(
         let authors = || opened.iter().map(|change| change.first.mail.from.as_ref());
         sqlx::query(
             "INSERT INTO tickets (id, number, mailbox_id, subject, requester_name, requester_address,
-                                  message_count, first_message_at, last_message_at)
-             SELECT id, number, $1, subject, name, address, count, first_at, last_at
+                                  message_count, first_message_at, last_message_at, status, tags, priority)
+             SELECT id, number, $1, subject, name, address, count, first_at, last_at, status,
+                    string_to_array(tags, E'\\n'), priority
              FROM unnest($2::uuid[], $3::bigint[], $4::text[], $5::text[], $6::text[], $7::integer[],
-                         $8::timestamptz[], $9::timestamptz[])
-                  AS x (id, number, subject, name, address, count, first_at, last_at)",
+                         $8::timestamptz[], $9::timestamptz[], $10::text[], $11::text[], $12::text[])
+                  AS x (id, number, subject, name, address, count, first_at, last_at, status, tags, priority)",
         )
         .bind(mailbox)
         .bind(opened.iter().map(|change| change.first.ticket.id).collect::<Vec<_>>())
@@ -237,24 +251,46 @@ async fn write_tickets(
         .bind(opened.iter().map(|change| change.last.ticket.message_count).collect::<Vec<_>>())
         .bind(opened.iter().map(|change| change.first_at).collect::<Vec<_>>())
         .bind(opened.iter().map(|change| change.last_at).collect::<Vec<_>>())
+        .bind(opened.iter().map(|change| change.last.ticket.status.as_str()).collect::<Vec<_>>())
+        .bind(opened.iter().map(|change| change.tags()).collect::<Vec<_>>())
+        .bind(opened.iter().map(|change| change.priority()).collect::<Vec<_>>())
         .execute(&mut *connection)
         .await?;
     }
 
     if !joined.is_empty() {
-        sqlx::query(
+        let changed = sqlx::query(
             "UPDATE tickets SET message_count = greatest(tickets.message_count, x.count),
-                 last_message_at = greatest(tickets.last_message_at, x.last_at)
-             FROM unnest($1::uuid[], $2::integer[], $3::timestamptz[]) AS x (id, count, last_at)
-             WHERE tickets.id = x.id",
+                 last_message_at = greatest(tickets.last_message_at, x.last_at), status = coalesce(x.status, tickets.status),
+                 tags = string_to_array(x.tags, E'\\n'), priority = x.priority
+             FROM unnest($1::uuid[], $2::integer[], $3::timestamptz[], $4::text[], $5::text[], $6::text[])
+                  AS x (id, count, last_at, status, tags, priority)
+             WHERE tickets.id = x.id AND tickets.merged_into IS NULL",
         )
         .bind(joined.iter().map(|change| change.first.ticket.id).collect::<Vec<_>>())
         .bind(joined.iter().map(|change| change.last.ticket.message_count).collect::<Vec<_>>())
         .bind(joined.iter().map(|change| change.last_at).collect::<Vec<_>>())
+        .bind(joined.iter().map(|change| change.status.map(Status::as_str)).collect::<Vec<_>>())
+        .bind(joined.iter().map(|change| change.tags()).collect::<Vec<_>>())
+        .bind(joined.iter().map(|change| change.priority()).collect::<Vec<_>>())
         .execute(connection)
         .await?;
+        // One was merged in the meantime, and its mail goes elsewhere.
+        if changed.rows_affected() < joined.len() as u64 {
+            return Err(Error::Conflict);
+        }
     }
     Ok(())
+}
+
+impl Change<'_> {
+    fn tags(&self) -> String {
+        self.last.ticket.labels.tags.iter().map(String::as_str).collect::<Vec<_>>().join(column::SEPARATOR)
+    }
+
+    fn priority(&self) -> Option<&'static str> {
+        self.last.ticket.labels.priority.map(Priority::as_str)
+    }
 }
 
 async fn write_messages(
@@ -271,18 +307,19 @@ async fn write_messages(
         "INSERT INTO messages (id, mailbox_id, ticket_id, sequence, fingerprint, message_id, in_reply_to,
                                reference_ids, from_name, from_address, sender, reply_to, recipients_to,
                                recipients_cc, subject, date, received_at, text, html, headers, filing_rule,
-                               filing_evidence, size, defects, degraded)
+                               filing_evidence, size, defects, degraded, rules)
          SELECT id, $1, ticket_id, sequence, fingerprint, message_id, string_to_array(in_reply_to, E'\\n'),
                 string_to_array(reference_ids, E'\\n'), from_name, from_address, sender::jsonb,
                 reply_to::jsonb, recipients_to::jsonb, recipients_cc::jsonb, subject, date, received_at, text,
-                html, headers::jsonb, filing_rule, filing_evidence, size, string_to_array(defects, E'\\n'), degraded
+                html, headers::jsonb, filing_rule, filing_evidence, size, string_to_array(defects, E'\\n'), degraded,
+                string_to_array(rules, E'\\n')
          FROM unnest($2::uuid[], $3::uuid[], $4::integer[], $5::bytea[], $6::text[], $7::text[], $8::text[],
                      $9::text[], $10::text[], $11::text[], $12::text[], $13::text[], $14::text[], $15::text[],
                      $16::timestamptz[], $17::timestamptz[], $18::text[], $19::text[], $20::text[], $21::text[],
-                     $22::text[], $23::bigint[], $24::text[], $25::text[])
+                     $22::text[], $23::bigint[], $24::text[], $25::text[], $26::text[])
               AS x (id, ticket_id, sequence, fingerprint, message_id, in_reply_to, reference_ids, from_name,
                     from_address, sender, reply_to, recipients_to, recipients_cc, subject, date, received_at,
-                    text, html, headers, filing_rule, filing_evidence, size, defects, degraded)",
+                    text, html, headers, filing_rule, filing_evidence, size, defects, degraded, rules)",
     )
     .bind(mailbox)
     .bind(new.iter().map(|message| message.id).collect::<Vec<_>>())
@@ -309,6 +346,7 @@ async fn write_messages(
     .bind(mails().map(|mail| bigint(mail.size)).collect::<Vec<_>>())
     .bind(defects.map(|names| names.join(column::SEPARATOR)).collect::<Vec<_>>())
     .bind(column::texts_or_null(new.iter().map(|message| message.degraded)))
+    .bind(new.iter().map(|message| message.ruling.rules.join(column::SEPARATOR)).collect::<Vec<_>>())
     .execute(connection)
     .await?;
     Ok(())
@@ -372,40 +410,6 @@ async fn write_thread_keys(
     .bind(&tickets)
     .execute(connection)
     .await?;
-    Ok(())
-}
-
-async fn write_deliveries(
-    connection: &mut PgConnection,
-    webhooks: &[&str],
-    new: &[&NewMessage<'_>],
-) -> Result<(), Error> {
-    let events: Vec<(&NewMessage<'_>, &Event, &str)> = new
-        .iter()
-        .filter_map(|message| Some((*message, message.event.as_ref()?)))
-        .flat_map(|(message, event)| webhooks.iter().map(move |webhook| (message, event, *webhook)))
-        .collect();
-    if events.is_empty() {
-        return Ok(());
-    }
-    // In order: ids grow by it, and by their ids a ticket's deliveries go out.
-    sqlx::query(
-        "INSERT INTO deliveries (event_id, webhook, event_type, ticket_id, sequence, body)
-         SELECT event_id, webhook, event_type, ticket_id, sequence, body
-         FROM unnest($1::text[], $2::text[], $3::text[], $4::uuid[], $5::integer[], $6::text[])
-              WITH ORDINALITY AS x (event_id, webhook, event_type, ticket_id, sequence, body, place)
-         ORDER BY place",
-    )
-    .bind(events.iter().map(|(_, event, _)| event.id.as_str()).collect::<Vec<_>>())
-    .bind(events.iter().map(|(.., webhook)| *webhook).collect::<Vec<_>>())
-    .bind(events.iter().map(|(_, event, _)| event.kind).collect::<Vec<_>>())
-    .bind(events.iter().map(|(message, ..)| message.ticket.id).collect::<Vec<_>>())
-    .bind(events.iter().map(|(message, ..)| message.ticket.message_count).collect::<Vec<_>>())
-    .bind(column::texts(events.iter().map(|(_, event, _)| event.body.as_str())))
-    .execute(&mut *connection)
-    .await?;
-    // Sent with the commit; several in one transaction arrive as one.
-    sqlx::query("SELECT pg_notify($1, '')").bind(CHANNEL).execute(connection).await?;
     Ok(())
 }
 

@@ -26,6 +26,12 @@ pub struct TicketLine {
     pub message_count: i32,
     /// When the newest reached the mailbox.
     pub last_message_at: DateTime<Utc>,
+    /// What rules tagged it with.
+    pub tags: Vec<String>,
+    /// How urgent it is, if a rule said so.
+    pub priority: Option<String>,
+    /// Number of the ticket that it was merged into.
+    pub merged_into: Option<i64>,
 }
 
 /// One message of `postroom tickets show`.
@@ -49,6 +55,8 @@ pub struct MessageLine {
     pub filing_rule: String,
     /// The Message-ID that the rule matched.
     pub filing_evidence: Option<String>,
+    /// The rules of the configuration that held for it.
+    pub rules: Vec<String>,
     /// What was wrong with it.
     pub defects: Vec<String>,
     /// Bytes of its source.
@@ -58,8 +66,9 @@ pub struct MessageLine {
 }
 
 const TICKET: &str = "SELECT t.number, m.name AS mailbox, t.status, t.subject, t.requester_name,
-    t.requester_address, t.message_count, t.last_message_at
-    FROM tickets t JOIN mailboxes m ON m.id = t.mailbox_id ";
+    t.requester_address, t.last_message_at, t.tags, t.priority, i.number AS merged_into,
+    (SELECT count(*)::integer FROM messages WHERE ticket_id = t.id) AS message_count
+    FROM tickets t JOIN mailboxes m ON m.id = t.mailbox_id LEFT JOIN tickets i ON i.id = t.merged_into ";
 
 impl Store {
     /// The tickets with the newest mail, newest first; of one mailbox if it is given.
@@ -78,7 +87,7 @@ impl Store {
         };
         let messages = sqlx::query_as(
             "SELECT m.id, m.sequence, m.received_at, m.from_name, m.from_address, m.subject, m.text,
-                 m.filing_rule, m.filing_evidence, m.defects, m.size,
+                 m.filing_rule, m.filing_evidence, m.rules, m.defects, m.size,
                  ARRAY(SELECT coalesce(a.filename, a.content_type) FROM attachments a
                        WHERE a.message_id = m.id ORDER BY a.part) AS attachments
              FROM messages m JOIN tickets t ON t.id = m.ticket_id

@@ -9,6 +9,7 @@ use sha2::{Digest, Sha256};
 use uuid::Uuid;
 
 use crate::mail::Mail;
+use crate::rule::Labels;
 
 /// How many ids of one mail are looked at. Long References are a habit of broken clients and of attackers;
 /// the newest ids, which come first here, are the ones that matter.
@@ -36,8 +37,10 @@ pub struct Ticket {
     pub subject: String,
     /// `open` or `closed`.
     pub status: String,
-    /// How many messages it has: the sequence of its newest.
+    /// The sequence of its newest message.
     pub message_count: i32,
+    /// Its tags and its priority.
+    pub labels: Labels,
 }
 
 // By hand: the subject is private.

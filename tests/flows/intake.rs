@@ -203,6 +203,7 @@ async fn two_workers_share_a_mailbox_without_doubling() {
     let second = Intake {
         lease,
         tally: Tally::new("support"),
+        webhooks: vec!["helpdesk"],
         store: first.store.clone(),
         config: first.config.clone(),
     };

@@ -10,6 +10,7 @@ use chrono::{DateTime, Utc};
 use postroom::event::{Event, Found, Received};
 use postroom::mail;
 use postroom::message::{Extent, Listed, Message, Uid, UidValidity};
+use postroom::rule::{Labels, Ruling};
 use postroom::store::{Entry, NewMessage, Source};
 use postroom::ticket;
 use postroom::ticket::{Threads, Ticket};
@@ -203,7 +204,7 @@ fn columns(mail: &mail::Mail) -> Value {
 fn new_message<'a>(listed: Listed, mail: &'a mail::Mail, source: &'a Source, number: i64) -> Entry<'a> {
     let filing = ticket::file(mail, &Threads::new());
     let (id, subject, status) = (Uuid::now_v7(), mail.subject.clone(), "open".to_owned());
-    let ticket = Ticket { id, number, subject, status, message_count: 1 };
+    let ticket = Ticket { id, number, subject, status, message_count: 1, labels: Labels::default() };
     let event = Event::received(&Received {
         at: Utc::now(),
         mailbox: "support",
@@ -211,6 +212,7 @@ fn new_message<'a>(listed: Listed, mail: &'a mail::Mail, source: &'a Source, num
         message_id: id,
         ticket: &ticket,
         filing: &filing,
+        ruling: &Ruling::default(),
         mail,
     });
     Entry::New(Box::new(NewMessage {
@@ -221,6 +223,7 @@ fn new_message<'a>(listed: Listed, mail: &'a mail::Mail, source: &'a Source, num
         mail,
         source,
         filing,
+        ruling: Ruling::default(),
         ticket,
         degraded: None,
         event: Some(event),

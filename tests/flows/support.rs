@@ -211,6 +211,7 @@ pub(crate) struct Intake {
     pub(crate) lease: Lease,
     pub(crate) config: Config,
     pub(crate) tally: Tally,
+    pub(crate) webhooks: Vec<&'static str>,
 }
 
 impl Intake {
@@ -220,7 +221,7 @@ impl Intake {
         store.register_mailboxes(&config.mailboxes).await.unwrap();
         store.register_webhooks(&["helpdesk"]).await.unwrap();
         let lease = store.acquire_lease("support", &"first".into()).await.unwrap().unwrap();
-        Self { store, lease, config, tally: Tally::new("support") }
+        Self { store, lease, config, tally: Tally::new("support"), webhooks: vec!["helpdesk"] }
     }
 
     pub(crate) async fn of(site: &Site) -> Self {
@@ -240,7 +241,8 @@ impl Intake {
             mailbox,
             plan: &plan,
             limits: &self.config.intake,
-            webhooks: &["helpdesk"],
+            rules: &self.config.rules,
+            webhooks: &self.webhooks,
             suspects: &Mutex::new(()),
             tally: &self.tally,
         };

@@ -12,6 +12,7 @@ use devstack::Chance;
 use postroom::mail;
 use postroom::mail::Mail;
 use postroom::message::{Extent, Listed, Message, Uid, UidSet, UidValidity};
+use postroom::rule::{Labels, Ruling};
 use postroom::store::{Due, Entry, Error, Folder, Hand, Lease, NewMessage, Source, Store, Unsettled, Which};
 use postroom::ticket;
 use postroom::ticket::Ticket;
@@ -465,7 +466,9 @@ fn new_message<'a>(
             subject: String::new(),
             status: "open".to_owned(),
             message_count: 1,
+            labels: Labels::default(),
         },
+        ruling: Ruling::default(),
         degraded: None,
         event: None,
     }

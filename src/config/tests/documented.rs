@@ -69,6 +69,8 @@ fn known() -> BTreeSet<String> {
         auth = { kind = "token_command", zzz = 1 }
         [[webhook]]
         zzz = 1
+        [[rule]]
+        zzz = 1
     "#;
     let mut known = BTreeSet::new();
     for problem in load(odd).unwrap_err().iter() {

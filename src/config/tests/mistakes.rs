@@ -98,6 +98,27 @@ fn every_mistake_of_a_bad_file_is_told_at_once() {
         secret = "guess"
         timeout = "0s"
 
+        [[rule]]
+        name = "Everything"
+        from = 7
+        subject = "/(/"
+        header = ["X-Spam-Flag: YES", "X-Spam"]
+        verdict = ["human", "spam"]
+        larger = "2 MiB"
+        smaller = "1 MiB"
+        tag = "V.I.P."
+        priority = "hihg"
+        status = "solved"
+        webhook = ["helpdesk", ""]
+
+        [[rule]]
+        name = "nothing"
+        suspend = "maybe"
+
+        [[rule]]
+        name = "no-effect"
+        from = "*"
+
         [webhooks]
         "#,
     );
@@ -177,6 +198,34 @@ fn mailboxes_may_not_take_mail_from_one_another() {
         let problems = pair(folder, to).expect_err(folder);
         assert_eq!(problems.iter().count(), 1, "{problems}");
         assert_eq!(problems.iter().next().unwrap().key, "mailbox");
+    }
+}
+
+#[test]
+fn a_rule_names_webhooks_that_there_are() {
+    let rule = "[[rule]]\nname = \"one\"\nfrom = \"*\"\nwebhook = \"helpdesk\"";
+    assert_eq!(load(&format!("{LEAST}{WEBHOOK}{rule}")).unwrap().rules.len(), 1);
+
+    for (toml, allowed) in [
+        (format!("{LEAST}{rule}"), "none: there is no [[webhook]]"),
+        (format!("{LEAST}{WEBHOOK}{}", rule.replace("helpdesk", "crm")), r#"one of "helpdesk""#),
+    ] {
+        let problems = load(&toml).unwrap_err();
+        let problem = problems.iter().next().unwrap();
+        assert_eq!((problem.key.as_str(), problem.allowed.as_str()), ("rule", allowed), "{problems}");
+    }
+}
+
+#[test]
+fn a_rule_says_something_about_some_mail() {
+    for (rule, key) in [
+        ("tag = \"x\"", "from"),
+        ("from = \"*\"", "tag"),
+        ("larger = 2\nsmaller = 3\nstop = true", "smaller"),
+    ] {
+        let problems = load(&format!("{LEAST}[[rule]]\nname = \"one\"\n{rule}")).unwrap_err();
+        let keys: Vec<_> = problems.iter().map(|problem| problem.key.clone()).collect();
+        assert_eq!(keys, [format!("rule \"one\": {key}")]);
     }
 }
 

@@ -36,7 +36,7 @@ async fn what_was_just_stored_reads_the_same() {
 }
 
 /// Columns of `messages` that do not follow from the source.
-const OTHERS: [&str; 10] = [
+const OTHERS: [&str; 11] = [
     "id",
     "mailbox_id",
     "ticket_id",
@@ -45,6 +45,7 @@ const OTHERS: [&str; 10] = [
     "received_at",
     "filing_rule",
     "filing_evidence",
+    "rules",
     "recorded_at",
     "degraded",
 ];
