@@ -1,10 +1,11 @@
-//! The versioned JSON contract with helpdesks: what is sent when a message has been stored, and when a mailbox stops or
-//! begins to work.
+//! The versioned JSON contract with helpdesks: what is sent when a message has been stored, when a person merged or split
+//! tickets, and when a mailbox stops or begins to work.
 //!
 //! The envelope is Standard Webhooks 1.0's (`type`, `timestamp`, `data`). An event is rendered once, when its
 //! message is recorded, and delivered byte for byte. Fields are only ever added within a schema version.
 
 mod mailbox;
+mod ticket;
 
 use std::fmt::Write;
 
@@ -19,6 +20,7 @@ use crate::text;
 use crate::ticket::{Filing, Ticket};
 
 pub use mailbox::Unhealthy;
+pub use ticket::{Merged, MovedMessage, Split, TicketRef};
 
 /// Grows when a field changes its meaning or goes.
 const SCHEMA_VERSION: u32 = 1;
@@ -58,7 +60,8 @@ const HEADERS: [&str; 12] = [
 pub struct Event {
     /// `evt_…`: unique, the same in every attempt and for every webhook.
     pub id: String,
-    /// `ticket.created`, `ticket.message.received`, `mailbox.unhealthy`, `mailbox.recovered` or `endpoint.test`.
+    /// `ticket.created`, `ticket.message.received`, `ticket.merged`, `ticket.split`, `mailbox.unhealthy`,
+    /// `mailbox.recovered` or `endpoint.test`.
     pub kind: &'static str,
     /// The JSON text, without NUL.
     pub body: String,

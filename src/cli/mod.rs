@@ -10,6 +10,7 @@ mod drain;
 mod held;
 mod import;
 mod login;
+mod merge;
 mod migrate;
 mod output;
 mod reparse;
@@ -76,7 +77,7 @@ enum Command {
     Import(import::Args),
     /// Read stored sources again, after an upgrade, and tell what reads differently
     Reparse(reparse::Args),
-    /// Look at tickets
+    /// Look at tickets, merge and split them
     #[command(subcommand)]
     Tickets(tickets::Command),
     /// Look at messages that are kept in their mailbox on doubt, and have them tried again

@@ -4,6 +4,7 @@ use anyhow::Context;
 use clap::{Args, Subcommand};
 use serde::Serialize;
 
+use crate::cli::merge;
 use crate::cli::output;
 use crate::cli::{Ending, open_store};
 use crate::config::Config;
@@ -15,6 +16,10 @@ pub(super) enum Command {
     List(List),
     /// One ticket with its messages
     Show(Show),
+    /// Merge a ticket into another one of its mailbox, and tell the webhooks
+    Merge(merge::MergeArgs),
+    /// Split messages off a ticket into a new one, and tell the webhooks
+    Split(merge::SplitArgs),
 }
 
 #[derive(Debug, Args)]
@@ -50,6 +55,8 @@ pub(super) async fn run(config: &Config, command: Command) -> anyhow::Result<End
     match command {
         Command::List(args) => list(config, &args).await,
         Command::Show(args) => show(config, &args).await,
+        Command::Merge(args) => merge::merge(config, &args).await,
+        Command::Split(args) => merge::split(config, &args).await,
     }
 }
 
