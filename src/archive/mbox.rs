@@ -16,8 +16,9 @@ const PIECE: u64 = 64 * 1024;
 #[derive(Debug)]
 pub(super) struct Mbox<R> {
     lines: R,
-    /// When the mail came whose envelope has been read; `None` before the first.
-    next: Option<Option<DateTime<FixedOffset>>>,
+    /// When the mail came whose envelope has been read.
+    received: Option<DateTime<FixedOffset>>,
+    is_begun: bool,
     is_over: bool,
 }
 
@@ -35,7 +36,7 @@ pub(super) struct MboxMail {
 
 impl<R: BufRead> Mbox<R> {
     pub(super) fn new(lines: R) -> Self {
-        Self { lines, next: None, is_over: false }
+        Self { lines, received: None, is_begun: false, is_over: false }
     }
 
     /// The next mail; `None` at the end. Of one larger than `max_bytes` only what holds its header is kept.
@@ -44,12 +45,13 @@ impl<R: BufRead> Mbox<R> {
             return Ok(None);
         }
         let mut span = 0;
-        if self.next.is_none() {
+        if !self.is_begun {
+            self.is_begun = true;
             let mut line = Vec::new();
             span += self.piece(&mut line)?;
-            self.next = Some(envelope::date(&line));
+            self.received = envelope::date(&line);
         }
-        let received = self.next.flatten();
+        let received = self.received;
         let mut bytes = Vec::new();
         let mut is_whole = true;
         let mut line = Vec::new();
@@ -63,7 +65,7 @@ impl<R: BufRead> Mbox<R> {
                 break;
             }
             if is_line_start && is_after_empty && envelope::is_envelope(&line) {
-                self.next = Some(envelope::date(&line));
+                self.received = envelope::date(&line);
                 break;
             }
             if is_whole && (bytes.len() + line.len()) as u64 > max_bytes {

@@ -139,7 +139,7 @@ proptest! {
                 })
                 .collect()
         };
-        let mbox: String = mails.iter().map(|mail| format!("{ENVELOPE}{}\n", quoted(mail))).collect();
+        let mbox: String = mails.iter().flat_map(|mail| [ENVELOPE.to_owned(), quoted(mail), "\n".to_owned()]).collect();
 
         let read: Vec<String> = of_mbox(mbox.as_bytes(), 10_000).into_iter().map(|(mail, _)| mail).collect();
         prop_assert!(mails.is_empty() || read == mails);

@@ -55,9 +55,8 @@ pub(super) async fn run(config: &Config, args: Args) -> anyhow::Result<Ending> {
     let mut failures = 0_u64;
     let failed = |failed: &Failed| {
         failures += 1;
-        bar.suspend(|| {
-            complain(&output::tame(&format!("not imported: {}: {}", failed.place, failed.reason)))
-        });
+        let complaint = output::tame(&format!("not imported: {}: {}", failed.place, failed.reason));
+        bar.suspend(|| complain(&complaint));
     };
     let imported = tokio::select! {
         imported = intake::import(&job, args.paths, failed, &shutdown.soft) => imported,

@@ -5,6 +5,11 @@ use crate::rule::{Conditions, Effects, Pattern, Priority, Rule, Status, VERDICTS
 use super::redacted::Toml;
 use super::section::Section;
 
+const CONDITIONS: [&str; 8] =
+    ["from", "to", "subject", "header", "verdict", "larger", "smaller", "has_attachment"];
+
+const EFFECTS: [&str; 6] = ["tag", "priority", "status", "webhook", "suspend", "stop"];
+
 /// As large as a size may be written.
 const MAX_SIZE: u64 = 500 << 20;
 
@@ -15,27 +20,20 @@ const HEADER: &str = "a header field and a pattern such as \"X-Spam-Flag: YES\",
 
 pub(super) fn read(mut section: Section<'_>) -> Option<Rule> {
     let name = section.name();
+    if !CONDITIONS.into_iter().any(|key| section.has(key)) {
+        let allowed = format!("at least one of {}", CONDITIONS.join(", "));
+        let remedy = r#"for all mail, from = "*""#.to_owned();
+        section.note("from", "a rule without a condition", &allowed, Some(remedy));
+    }
+    if !EFFECTS.into_iter().any(|key| section.has(key)) {
+        let allowed = format!("at least one of {}", EFFECTS.join(", "));
+        section.refuse("tag", "a rule from which nothing follows", &allowed);
+    }
     let conditions = read_conditions(&mut section);
     let effects = read_effects(&mut section);
-    let stop = if section.has("stop") { section.boolean("stop") } else { Some(false) };
-    if conditions.as_ref().is_some_and(Conditions::is_empty) {
-        let allowed = "at least one of from, to, subject, header, verdict, larger, smaller, has_attachment";
-        section.note(
-            "from",
-            "a rule without a condition",
-            allowed,
-            Some(r#"for all mail, from = "*""#.to_owned()),
-        );
-    }
-    if stop == Some(false) && effects.as_ref() == Some(&Effects::default()) {
-        section.refuse(
-            "tag",
-            "a rule from which nothing follows",
-            "at least one of tag, priority, status, webhook, suspend, stop",
-        );
-    }
+    let stop = section.boolean("stop").unwrap_or(false);
     section.end();
-    Some(Rule { name: name?, conditions: conditions?, effects: effects?, stop: stop? })
+    Some(Rule { name: name?, conditions: conditions?, effects: effects?, stop })
 }
 
 pub(super) fn write(rule: &Rule, toml: &mut Toml) {
@@ -101,9 +99,9 @@ fn read_conditions(section: &mut Section<'_>) -> Option<Conditions> {
     let header = headers(section);
     let allowed = format!("one of {}, or a list of these", VERDICTS.join(", "));
     let verdict = list(section, "verdict", &allowed, |verdict| VERDICTS.contains(&verdict));
-    let larger = size(section, "larger");
-    let smaller = size(section, "smaller");
-    if let (Some(Some(larger)), Some(Some(smaller))) = (larger, smaller)
+    let larger = section.size("larger", MAX_SIZE);
+    let smaller = section.size("smaller", MAX_SIZE);
+    if let (Some(larger), Some(smaller)) = (larger, smaller)
         && smaller <= larger.saturating_add(1)
     {
         section.refuse(
@@ -112,36 +110,29 @@ fn read_conditions(section: &mut Section<'_>) -> Option<Conditions> {
             "more than `larger`",
         );
     }
-    let has_attachment =
-        if section.has("has_attachment") { section.boolean("has_attachment").map(Some) } else { Some(None) };
+    let has_attachment = section.boolean("has_attachment");
     Some(Conditions {
         from: from?,
         to: to?,
         subject: subject?,
         header: header?,
         verdict: verdict?,
-        larger: larger?,
-        smaller: smaller?,
-        has_attachment: has_attachment?,
+        larger,
+        smaller,
+        has_attachment,
     })
 }
 
 fn read_effects(section: &mut Section<'_>) -> Option<Effects> {
     let tags = list(section, "tag", "1 to 40 of the characters a-z, 0-9 and -, or a list of these", is_name);
-    let priority = choice(section, "priority", &Priority::NAMES);
-    let status = choice(section, "status", &Status::NAMES);
+    let priority = section.choice("priority", &Priority::NAMES);
+    let status = section.choice("status", &Status::NAMES);
     let webhooks = list(section, "webhook", "the name of a [[webhook]], or a list of these", is_name);
-    let suspend = if section.has("suspend") { section.boolean("suspend") } else { Some(false) };
-    Some(Effects {
-        tags: tags?,
-        priority: priority?,
-        status: status?,
-        webhooks: webhooks?,
-        suspend: suspend?,
-    })
+    let suspend = section.boolean("suspend").unwrap_or(false);
+    Some(Effects { tags: tags?, priority, status, webhooks: webhooks?, suspend })
 }
 
-/// Nothing written is no flaw here and below.
+/// Reads what may be missing. Of single values no flaw is passed on: it is noted, and then there is no configuration.
 fn list(
     section: &mut Section<'_>,
     key: &'static str,
@@ -166,18 +157,6 @@ fn read_header(text: &str) -> Option<(String, Pattern)> {
     let is_name = !name.is_empty() && name.bytes().all(|byte| byte.is_ascii_graphic());
     let pattern = Pattern::read(pattern.trim())?;
     is_name.then(|| (name.to_ascii_lowercase(), pattern))
-}
-
-fn size(section: &mut Section<'_>, key: &'static str) -> Option<Option<u64>> {
-    if section.has(key) { section.size(key, MAX_SIZE).map(Some) } else { Some(None) }
-}
-
-fn choice<T: Copy>(
-    section: &mut Section<'_>,
-    key: &'static str,
-    choices: &[(&'static str, T)],
-) -> Option<Option<T>> {
-    if section.has(key) { section.choice(key, choices).map(Some) } else { Some(None) }
 }
 
 fn is_name(text: &str) -> bool {

@@ -77,9 +77,9 @@ pub async fn reparse(
         let batch = store::answered(batch).await?;
         let Some(last) = batch.last().map(|stored| stored.id) else { return Ok(None) };
         let count = batch.len() as u64;
-        let read = tokio::task::spawn_blocking(|| batch.into_iter().map(Letter::read).collect::<Vec<_>>())
-            .await
-            .map_err(|_| ImportError::Stage)?;
+        // One by one, and each source freed once it is read.
+        let read = move || batch.into_iter().map(|stored| Letter::read(&stored)).collect::<Vec<_>>();
+        let read = tokio::task::spawn_blocking(read).await.map_err(|_| ImportError::Stage)?;
         let mut letters = Vec::with_capacity(read.len());
         for letter in read {
             match letter {
@@ -133,7 +133,7 @@ fn outcome(changed: Changed, part: &[Letter]) -> Outcome {
 
 impl Letter {
     /// Reads a stored message; its id, if its source is damaged.
-    fn read(stored: Stored) -> Result<Self, Uuid> {
+    fn read(stored: &Stored) -> Result<Self, Uuid> {
         let source = stored.source.unpack().map_err(|_| stored.id)?;
         let listed = Listed {
             uid: Uid(0),

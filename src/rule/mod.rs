@@ -213,15 +213,6 @@ impl Ruling {
 }
 
 impl Conditions {
-    /// Whether there are none.
-    pub fn is_empty(&self) -> bool {
-        let Self { from, to, subject, header, verdict, larger, smaller, has_attachment } = self;
-        [from.len(), to.len(), subject.len(), header.len(), verdict.len()].iter().sum::<usize>() == 0
-            && larger.is_none()
-            && smaller.is_none()
-            && has_attachment.is_none()
-    }
-
     fn hold(&self, facts: Facts<'_>) -> bool {
         let Facts { mail, size, verdict } = facts;
         let is_one_of = |patterns: &[Pattern], texts: &[&str]| {

@@ -259,7 +259,7 @@ async fn write_tickets(
     }
 
     if !joined.is_empty() {
-        let changed = sqlx::query(
+        let updated = sqlx::query(
             "UPDATE tickets SET message_count = greatest(tickets.message_count, x.count),
                  last_message_at = greatest(tickets.last_message_at, x.last_at), status = coalesce(x.status, tickets.status),
                  tags = string_to_array(x.tags, E'\\n'), priority = x.priority
@@ -276,7 +276,7 @@ async fn write_tickets(
         .execute(connection)
         .await?;
         // One was merged in the meantime, and its mail goes elsewhere.
-        if changed.rows_affected() < joined.len() as u64 {
+        if updated.rows_affected() < joined.len() as u64 {
             return Err(Error::Conflict);
         }
     }

@@ -5,6 +5,7 @@
 //! its first message, so they follow it.
 
 use std::borrow::Cow;
+use std::fmt::Write;
 
 use chrono::{DateTime, Utc};
 use serde::Serialize;
@@ -387,15 +388,23 @@ struct AttachmentRow<'a> {
 
 impl<'a> AttachmentRow<'a> {
     fn of(attachment: &'a Attachment) -> Self {
-        let hex: String = attachment.sha256.iter().map(|byte| format!("{byte:02x}")).collect();
         Self {
             part: attachment.part,
             filename: attachment.filename.as_deref().map(text::clean),
             content_type: text::clean(&attachment.content_type),
             size: attachment.size,
-            sha256: format!(r"\x{hex}"),
+            sha256: bytea(&attachment.sha256),
             content_id: attachment.content_id.as_deref().map(text::clean),
             inline: attachment.inline,
         }
     }
+}
+
+/// Bytes as PostgreSQL writes them.
+fn bytea(bytes: &[u8]) -> String {
+    bytes.iter().fold(r"\x".to_owned(), |mut hex, byte| {
+        // Writing into a String cannot fail.
+        let _ = write!(hex, "{byte:02x}");
+        hex
+    })
 }
