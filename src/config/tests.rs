@@ -34,6 +34,26 @@ url = "https://helpdesk.example.com/hooks/mail"
 secret = "whsec_AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA"
 "#;
 
+/// A rule with everything in it, to append too.
+const RULE: &str = r#"
+[[rule]]
+name = "everything"
+from = "canary@*"
+to = ["canary@*"]
+subject = "*canary*"
+header = "X-Canary: canary"
+verdict = "human"
+larger = "1 KiB"
+smaller = "1 MiB"
+has_attachment = true
+tag = "vip"
+priority = "high"
+status = "open"
+webhook = "helpdesk"
+suspend = true
+stop = true
+"#;
+
 /// A self-signed certificate.
 const CERTIFICATE: &str = "-----BEGIN CERTIFICATE-----
 MIIBdjCCARugAwIBAgIUOz5XprT24baebWAFaVaGc3HKvMAwCgYIKoZIzj0EAwIw

@@ -5,7 +5,8 @@ use std::os::unix::ffi::OsStrExt;
 use std::path::{Path, PathBuf};
 
 use crate::support::{Intake, LIMIT, MESSAGES, MOVE, Site, mail, mails, postroom, run, start, wait_for_rows};
-use devstack::{Worker, samples};
+use anyhow::ensure;
+use devstack::{Worker, poll, samples};
 use rustix::process::Signal;
 use serde_json::json;
 
@@ -203,4 +204,37 @@ async fn a_file_name_of_any_bytes_is_taken() {
     let (code, output, complaints) = run(&config, &words(folder.path())).await;
 
     assert_eq!(code, Some(0), "{output}{complaints}");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn memory_does_not_grow_with_the_mbox() {
+    let site = Site::new().await;
+    let config = site.config_file(MOVE, "");
+    assert_eq!(run(&config, &["migrate"]).await.0, Some(0));
+    let folder = tempfile::tempdir().unwrap();
+    let filler = "x".repeat(70) + "\n";
+    let peak = async |name: &str, count: usize| {
+        let path = folder.path().join(name);
+        let mails = (0..count).map(|i| {
+            let envelope = "From ann@example.com Mon Jan  5 10:00:00 2026\n";
+            [envelope.as_bytes(), &mail(&format!("{name}{i}"), ""), filler.repeat(700).as_bytes(), b"\n"]
+                .concat()
+        });
+        fs::write(&path, mails.flatten().collect::<Vec<u8>>()).unwrap();
+        let mut worker = start(&config, &words(&path));
+        let mut peak = 0;
+        poll::until("the end of the import", LIMIT, async || {
+            peak = worker.memory_peak().unwrap_or(0).max(peak);
+            ensure!(worker.ended()?.is_some(), "{}", worker.log_tail());
+            Ok(())
+        })
+        .await
+        .unwrap();
+        peak
+    };
+
+    let (small, large) = (peak("small", 200).await, peak("large", 1_600).await);
+
+    assert_eq!(site.number(MESSAGES).await, 1_800);
+    assert!(small > 0 && large < small + 20 * 1024, "{small} KiB for 10 MB, {large} KiB for 80 MB");
 }

@@ -12,7 +12,7 @@ use serde_json::Value;
 async fn reparse(config: &Path, more: &[&str]) -> (Vec<Value>, Value) {
     let (_, output, complaints) = run(config, &[&["reparse", "--json"], more].concat()).await;
     let mut lines: Vec<Value> = output.lines().map(|line| serde_json::from_str(line).unwrap()).collect();
-    let summary = lines.pop().unwrap_or_else(|| panic!("{complaints}"));
+    let summary = lines.pop().ok_or(complaints).unwrap();
     (lines, summary)
 }
 
@@ -135,19 +135,18 @@ async fn a_degraded_message_is_whole_again_once_postgresql_takes_it() {
         .unwrap();
     site.account.deliver_many([mail("a", ""), mail("b", "")]).unwrap();
     intake.cycle().await.unwrap();
-    const DEGRADED: &str =
-        "SELECT count(*) FROM messages WHERE degraded IS NOT NULL AND 'degraded' = ANY (defects)";
-    assert_eq!(site.number(DEGRADED).await, 1);
+    let degraded = "SELECT count(*) FROM messages WHERE degraded IS NOT NULL AND 'degraded' = ANY (defects)";
+    assert_eq!(site.number(degraded).await, 1);
 
     let (changed, summary) = reparse(&config, &["--apply"]).await;
     assert_eq!((changed.len(), &summary["failed"]), (0, &0.into()), "it is refused still");
-    assert_eq!(site.number(DEGRADED).await, 1);
+    assert_eq!(site.number(degraded).await, 1);
 
     site.database.rows("ALTER TABLE messages DROP CONSTRAINT odd").await.unwrap();
     let (changed, summary) = reparse(&config, &["--apply"]).await;
 
     assert_eq!((changed.len(), &summary["whole_again"]), (1, &1.into()), "{changed:?}");
-    assert_eq!(site.number(DEGRADED).await, 0);
+    assert_eq!(site.number(degraded).await, 0);
     assert_eq!(site.number("SELECT count(*) FROM messages WHERE text LIKE '%this is a%'").await, 1);
 }
 
