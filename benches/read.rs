@@ -8,20 +8,21 @@ use std::path::Path;
 
 use criterion::{Criterion, Throughput, criterion_group, criterion_main};
 use mail_parser::MessageParser;
-use postroom::mail::read;
+use postroom::mail::{Facts, read};
 use postroom::message::{Extent, Listed, Message, Uid};
 
 /// A short text, a reply, HTML with its text and image, HTML alone, and a large attachment.
 const GOLDEN: [&str; 4] = ["01-plain", "17-reply", "28-related-with-inline-image", "22-html-only"];
 
 fn benches(criterion: &mut Criterion) {
+    let facts = Facts::default();
     let golden = GOLDEN.map(|name| (name, golden(name)));
     for (name, source) in golden.into_iter().chain([("large-attachment", with_attachment(4 * 1024 * 1024))]) {
         let mut group = criterion.benchmark_group(name);
         group.throughput(Throughput::Bytes(source.len() as u64));
         let listed = Listed { uid: Uid(1), size: source.len() as u64, internal_date: None };
         let message = Message { listed, source, extent: Extent::Whole };
-        group.bench_function("read", |bencher| bencher.iter(|| read(black_box(&message))));
+        group.bench_function("read", |bencher| bencher.iter(|| read(black_box(&message), &facts)));
         group.bench_function("mail-parser", |bencher| {
             bencher.iter(|| {
                 MessageParser::default().parse(black_box(&message.source)).map(|mail| mail.parts.len())

@@ -31,7 +31,7 @@ ALTER TABLE deliveries
     ALTER COLUMN ticket_id DROP NOT NULL,
     ALTER COLUMN sequence DROP NOT NULL,
     ADD COLUMN mailbox_id integer REFERENCES mailboxes ON DELETE CASCADE,
-    ADD CHECK ((ticket_id IS NULL) <> (mailbox_id IS NULL)),
+    ADD CHECK (ticket_id IS NULL OR mailbox_id IS NULL),
     ADD CHECK ((ticket_id IS NULL) = (sequence IS NULL));
 CREATE INDEX deliveries_of_mailbox ON deliveries (webhook, mailbox_id, id) WHERE status = 'pending' AND ticket_id IS NULL;
 COMMENT ON COLUMN deliveries.event_type IS 'ticket.created, ticket.message.received, mailbox.unhealthy or mailbox.recovered.';

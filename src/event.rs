@@ -1,23 +1,26 @@
-//! The versioned JSON contract with helpdesks: what is sent when a message has been stored, and when a mailbox stops or
-//! begins to work.
+//! The versioned JSON contract with helpdesks: what is sent when a message has been stored, when a person merged or split
+//! tickets, and when a mailbox stops or begins to work.
 //!
 //! The envelope is Standard Webhooks 1.0's (`type`, `timestamp`, `data`). An event is rendered once, when its
 //! message is recorded, and delivered byte for byte. Fields are only ever added within a schema version.
 
 mod mailbox;
-
-use std::fmt::Write;
+mod ticket;
+mod verdict;
 
 use chrono::{DateTime, FixedOffset, SecondsFormat, Utc};
 use serde::{Serialize, Serializer};
 use uuid::Uuid;
 
-use crate::mail::{Address, Attachment, Mail};
+use crate::mail::{Address, Attachment, Authentication, Calendar, Mail, Protection, Reply, Verdict};
 use crate::message::{Uid, UidValidity};
+use crate::rule::{Priority, Ruling};
 use crate::text;
-use crate::ticket::{Filing, Ticket};
+use crate::ticket::{Confidence, Filing, Place, Policy, SubjectToken, Ticket};
 
 pub use mailbox::Unhealthy;
+pub use ticket::{Merged, MovedMessage, Split, TicketRef};
+use verdict::{AutomationData, BounceData, ComplaintData, ReceiptData};
 
 /// Grows when a field changes its meaning or goes.
 const SCHEMA_VERSION: u32 = 1;
@@ -26,14 +29,18 @@ const SCHEMA_VERSION: u32 = 1;
 /// JSON, which makes six bytes of a control character: counted as it stands, a mail of those made ten times as much.
 const MAX_TEXT_BYTES: usize = 96 * 1024;
 
+/// The body and the reply in it together. A reply is mostly short; one that is the whole of a long body is cut to what
+/// the body leaves.
+const MAX_TEXTS_BYTES: usize = 108 * 1024;
+
 /// HTML beyond this, written in JSON too, is left out rather than cut, since half of it is not HTML.
 const MAX_HTML_BYTES: usize = 96 * 1024;
 
 /// Addresses of one field, attachments and references beyond this are left out.
 const MAX_ITEMS: usize = 100;
 
-/// All that a sender can repeat (ids, addresses, header fields, attachments) takes so many bytes together. What does
-/// not fit is left out; what matters more comes first.
+/// All that a sender can repeat (ids, addresses, header fields, what a report names, attachments) takes so many bytes
+/// together. What does not fit is left out; what matters more comes first.
 const MAX_LIST_BYTES: usize = 64 * 1024;
 
 /// Header fields that a helpdesk needs to treat a mail rightly. All others stay in the database.
@@ -57,7 +64,8 @@ const HEADERS: [&str; 12] = [
 pub struct Event {
     /// `evt_…`: unique, the same in every attempt and for every webhook.
     pub id: String,
-    /// `ticket.created`, `ticket.message.received`, `mailbox.unhealthy`, `mailbox.recovered` or `endpoint.test`.
+    /// `ticket.created`, `ticket.message.received`, `ticket.merged`, `ticket.split`, `message.bounced`,
+    /// `message.suspended`, `mailbox.unhealthy`, `mailbox.recovered` or `endpoint.test`.
     pub kind: &'static str,
     /// The JSON text, without NUL.
     pub body: String,
@@ -70,28 +78,46 @@ pub struct Received<'a> {
     pub at: DateTime<Utc>,
     /// Name of the mailbox it came to.
     pub mailbox: &'a str,
-    /// The folder in it.
+    /// Where it was in it; `None` if it came out of a file.
+    pub found: Option<Found<'a>>,
+    /// Id of the stored message.
+    pub message_id: Uuid,
+    /// The ticket, this message counted; `None` if it is in none.
+    pub ticket: Option<&'a Ticket>,
+    /// Why that ticket.
+    pub filing: &'a Filing,
+    /// What it was filed by: it issues the tokens by which replies name the ticket.
+    pub policy: &'a Policy,
+    /// What the rules of the configuration came to.
+    pub ruling: &'a Ruling,
+    /// The mail.
+    pub mail: &'a Mail,
+}
+
+/// Where a message was when it was fetched.
+#[derive(Debug, Clone, Copy)]
+pub struct Found<'a> {
+    /// The folder.
     pub folder: &'a str,
     /// UIDVALIDITY of that folder.
     pub uidvalidity: UidValidity,
     /// UID in it.
     pub uid: Uid,
-    /// Id of the stored message.
-    pub message_id: Uuid,
-    /// The ticket, this message counted.
-    pub ticket: &'a Ticket,
-    /// Why that ticket.
-    pub filing: &'a Filing,
-    /// The mail.
-    pub mail: &'a Mail,
 }
 
 impl Event {
-    /// Renders the event about a received message: `ticket.created` if it opened its ticket.
-    pub fn received(received: &Received<'_>) -> Self {
-        let kind =
-            if received.filing.ticket.is_none() { "ticket.created" } else { "ticket.message.received" };
-        Self::new(kind, received.at, |event_id| Data::new(event_id, received))
+    /// Renders the event about a received message: `ticket.created` if it opened its ticket. None of a message that is
+    /// archived, unless it tells that a mail did not arrive.
+    pub fn received(received: &Received<'_>) -> Option<Self> {
+        let is_bounce = received.mail.automation.verdict == Verdict::BounceFailed;
+        let kind = match received.filing.place {
+            Place::Opens => "ticket.created",
+            Place::Joins(_) | Place::Archived if is_bounce => "message.bounced",
+            Place::Joins(_) => "ticket.message.received",
+            Place::Suspended(_) => "message.suspended",
+            Place::Archived => return None,
+        };
+        Some(Self::new(kind, received.at, |event_id| Data::new(event_id, received)))
     }
 
     /// Renders `endpoint.test`, by which an operator finds out whether a webhook works. Says nothing else.
@@ -133,11 +159,17 @@ struct Test {
 #[derive(Serialize)]
 struct Data<'a> {
     event_id: String,
-    sequence: i32,
-    ticket: TicketData<'a>,
+    sequence: Option<i32>,
+    ticket: Option<TicketData<'a>>,
     thread: ThreadData<'a>,
+    suspension: Option<SuspensionData>,
     message: MessageData<'a>,
     attachments: Vec<AttachmentData<'a>>,
+    automation: AutomationData,
+    bounce: Option<BounceData<'a>>,
+    receipt: Option<ReceiptData<'a>>,
+    complaint: Option<ComplaintData<'a>>,
+    authentication: Option<&'a Authentication>,
     source: SourceData<'a>,
 }
 
@@ -147,13 +179,28 @@ struct TicketData<'a> {
     number: i64,
     is_new: bool,
     status: &'a str,
+    reopened: bool,
     subject: Text<'a>,
+    tags: Vec<&'a str>,
+    priority: Option<&'static str>,
 }
 
 #[derive(Serialize)]
 struct ThreadData<'a> {
     rule: &'static str,
     matched_message_id: Option<Text<'a>>,
+    evidence: Option<Text<'a>>,
+    confidence: Option<f64>,
+    related_ticket_id: Option<Uuid>,
+    action: &'static str,
+    reply_token: Option<String>,
+    subject_token: Option<String>,
+}
+
+/// Why the message waits for a person.
+#[derive(Serialize)]
+struct SuspensionData {
+    reason: &'static str,
 }
 
 #[derive(Serialize)]
@@ -171,11 +218,23 @@ struct MessageData<'a> {
     to: Vec<AddressData<'a>>,
     cc: Vec<AddressData<'a>>,
     text: Text<'a>,
+    reply_text: Text<'a>,
+    reply_extraction: Option<ReplyData>,
     html: Option<Text<'a>>,
     truncated: bool,
     size: u64,
     headers: Vec<(Text<'a>, Text<'a>)>,
     defects: Vec<&'static str>,
+    calendar: Option<&'a Calendar>,
+    protection: Option<&'static str>,
+    rules: Vec<&'a str>,
+}
+
+#[derive(Serialize)]
+struct ReplyData {
+    method: &'static str,
+    confidence: f64,
+    inline_answers: bool,
 }
 
 #[derive(Serialize)]
@@ -189,53 +248,80 @@ struct AttachmentData<'a> {
     part: u32,
     filename: Option<Text<'a>>,
     content_type: Text<'a>,
+    detected_type: Option<&'static str>,
     size: u64,
     sha256: String,
     content_id: Option<Text<'a>>,
     inline: bool,
+    referenced_by_html: bool,
+    from_tnef: bool,
 }
 
 #[derive(Serialize)]
 struct SourceData<'a> {
     mailbox: &'a str,
-    folder: &'a str,
-    uidvalidity: u32,
-    uid: u32,
+    folder: Option<&'a str>,
+    uidvalidity: Option<u32>,
+    uid: Option<u32>,
 }
 
 impl<'a> Data<'a> {
     fn new(event_id: &str, received: &Received<'a>) -> Self {
-        let Received { ticket, filing, mail, .. } = *received;
+        let Received { ticket, filing, mail, policy, .. } = *received;
         let mut room = Room { bytes: MAX_LIST_BYTES };
+        let message = MessageData::new(received.message_id, mail, received.ruling, &mut room);
+        let bounce = BounceData::of(mail, &mut room);
+        let receipt = ReceiptData::of(mail, &mut room);
+        let complaint = ComplaintData::of(mail, &mut room);
         Self {
             event_id: event_id.to_owned(),
-            sequence: ticket.message_count,
-            ticket: TicketData {
+            sequence: ticket.map(|ticket| ticket.message_count),
+            ticket: ticket.map(|ticket| TicketData {
                 id: ticket.id,
                 number: ticket.number,
-                is_new: filing.ticket.is_none(),
+                is_new: filing.place == Place::Opens,
                 status: &ticket.status,
+                reopened: filing.reopens,
                 subject: Text(&ticket.subject),
-            },
+                tags: ticket.labels.tags.iter().take(MAX_ITEMS).map(String::as_str).collect(),
+                priority: ticket.labels.priority.map(Priority::as_str),
+            }),
             thread: ThreadData {
-                rule: filing.rule.as_str(),
-                matched_message_id: filing.evidence.as_deref().map(Text),
+                rule: filing.rule_name(),
+                matched_message_id: filing.matched_message_id().map(Text),
+                evidence: filing.evidence.as_deref().map(Text),
+                confidence: filing.confidence.map(Confidence::fraction),
+                related_ticket_id: filing.related,
+                action: filing.action.as_str(),
+                reply_token: ticket.and_then(|ticket| policy.tokens.issue(ticket.number, ticket.id)),
+                subject_token: ticket
+                    .map(|ticket| SubjectToken::issue(&policy.subject_prefix, ticket.number, ticket.id)),
             },
-            message: MessageData::new(received.message_id, mail, &mut room),
+            suspension: match filing.place {
+                Place::Suspended(reason) => Some(SuspensionData { reason: reason.as_str() }),
+                Place::Opens | Place::Joins(_) | Place::Archived => None,
+            },
+            message,
             attachments: room.take(mail.attachments.iter().map(AttachmentData::new)),
+            automation: AutomationData::of(mail),
+            bounce,
+            receipt,
+            complaint,
+            authentication: mail.authentication.as_ref(),
             source: SourceData {
                 mailbox: received.mailbox,
-                folder: received.folder,
-                uidvalidity: received.uidvalidity.0,
-                uid: received.uid.0,
+                folder: received.found.map(|found| found.folder),
+                uidvalidity: received.found.map(|found| found.uidvalidity.0),
+                uid: received.found.map(|found| found.uid.0),
             },
         }
     }
 }
 
 impl<'a> MessageData<'a> {
-    fn new(id: Uuid, mail: &'a Mail, room: &mut Room) -> Self {
+    fn new(id: Uuid, mail: &'a Mail, ruling: &'a Ruling, room: &mut Room) -> Self {
         let text = cut(&mail.text, MAX_TEXT_BYTES);
+        let reply = cut(mail.reply_text(), MAX_TEXTS_BYTES.saturating_sub(json_bytes(text)));
         let html = mail.html.as_deref().filter(|html| cut(html, MAX_HTML_BYTES).len() == html.len());
         Self {
             id,
@@ -251,11 +337,28 @@ impl<'a> MessageData<'a> {
             headers: room.take(forwarded(mail)),
             to: room.take(mail.to.iter().map(AddressData::new)),
             cc: room.take(mail.cc.iter().map(AddressData::new)),
-            truncated: text.len() < mail.text.len() || html.is_some() != mail.html.is_some(),
+            truncated: text.len() < mail.text.len()
+                || reply.len() < mail.reply_text().len()
+                || html.is_some() != mail.html.is_some(),
             text: Text(text),
+            reply_text: Text(reply),
+            reply_extraction: mail.reply.as_ref().map(ReplyData::new),
             html: html.map(Text),
             size: mail.size,
             defects: mail.defects.iter().map(|defect| defect.as_str()).collect(),
+            calendar: mail.calendar.as_ref(),
+            protection: mail.protection.map(Protection::as_str),
+            rules: ruling.rules.iter().take(MAX_ITEMS).map(String::as_str).collect(),
+        }
+    }
+}
+
+impl ReplyData {
+    fn new(reply: &Reply) -> Self {
+        Self {
+            method: reply.method.as_str(),
+            confidence: f64::from(reply.confidence) / 100.0,
+            inline_answers: reply.has_inline_answers(),
         }
     }
 }
@@ -272,10 +375,13 @@ impl<'a> AttachmentData<'a> {
             part: attachment.part,
             filename: attachment.filename.as_deref().map(Text),
             content_type: Text(&attachment.content_type),
+            detected_type: attachment.detected_type,
             size: attachment.size,
-            sha256: hex(&attachment.sha256),
+            sha256: text::hex(&attachment.sha256),
             content_id: attachment.content_id.as_deref().map(Text),
             inline: attachment.inline,
+            referenced_by_html: attachment.referenced_by_html,
+            from_tnef: attachment.from_tnef,
         }
     }
 }
@@ -319,22 +425,23 @@ impl Room {
 fn cut(text: &str, max: usize) -> &str {
     let mut bytes = 0;
     let end = text.char_indices().find(|(_, char)| {
-        bytes += match char {
-            '"' | '\\' | '\n' | '\r' | '\t' | '\u{8}' | '\u{c}' => 2,
-            '\0'..='\u{1f}' => 6,
-            _ => char.len_utf8(),
-        };
+        bytes += char_bytes(*char);
         bytes > max
     });
     end.and_then(|(end, _)| text.get(..end)).unwrap_or(text)
 }
 
-fn hex(bytes: &[u8]) -> String {
-    bytes.iter().fold(String::new(), |mut hex, byte| {
-        // Writing into a String cannot fail.
-        let _ = write!(hex, "{byte:02x}");
-        hex
-    })
+/// What `text` takes in JSON, at most.
+fn json_bytes(text: &str) -> usize {
+    text.chars().map(char_bytes).sum()
+}
+
+fn char_bytes(char: char) -> usize {
+    match char {
+        '"' | '\\' | '\n' | '\r' | '\t' | '\u{8}' | '\u{c}' => 2,
+        '\0'..='\u{1f}' => 6,
+        _ => char.len_utf8(),
+    }
 }
 
 fn rfc3339(date: DateTime<FixedOffset>) -> String {

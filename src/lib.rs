@@ -21,12 +21,14 @@ pub mod mail;
 pub mod message;
 pub mod metric;
 pub mod retry;
+pub mod rule;
 pub mod seal;
 pub mod step;
 pub mod text;
 pub mod ticket;
 
 // Ports: one outside system each, sole owner of its client crate.
+pub mod archive;
 pub mod mailbox;
 pub mod microsoft;
 pub mod store;

@@ -11,6 +11,8 @@ pub const MAILBOX: &str = "mailbox";
 pub const WEBHOOK: &str = "webhook";
 /// Label: what became of a message or an attempt.
 pub const OUTCOME: &str = "outcome";
+/// Label: where a stored message is.
+pub const PLACE: &str = "place";
 /// Label: the sort of a failure.
 pub const KIND: &str = "kind";
 /// Label: the version of the worker.
@@ -18,6 +20,8 @@ pub const VERSION: &str = "version";
 
 /// Counter of messages taken in, by `mailbox` and `outcome` out of [`MESSAGE_OUTCOMES`].
 pub const MESSAGES: &str = "postroom_messages_total";
+/// Counter of messages filed, by `mailbox` and `place` out of [`PLACES`].
+pub const MESSAGES_FILED: &str = "postroom_messages_filed_total";
 /// Counter of messages settled in the mailbox, by `mailbox`.
 pub const MESSAGES_SETTLED: &str = "postroom_messages_settled_total";
 /// Counter of bytes fetched, by `mailbox`.
@@ -43,6 +47,8 @@ pub const MAILBOX_POLL_AGE: &str = "postroom_mailbox_poll_age_seconds";
 /// Gauge by `mailbox`.
 pub const HELD_MESSAGES: &str = "postroom_held_messages";
 /// Gauge by `mailbox`.
+pub const SUSPENDED_MESSAGES: &str = "postroom_suspended_messages";
+/// Gauge by `mailbox`.
 pub const UNSETTLED_MESSAGES: &str = "postroom_unsettled_messages";
 /// Gauge by `mailbox`: 1 from `mailbox.unhealthy` to `mailbox.recovered`, else 0.
 pub const MAILBOX_UNHEALTHY: &str = "postroom_mailbox_unhealthy";
@@ -65,6 +71,9 @@ pub const BUILD_INFO: &str = "postroom_build_info";
 pub const MESSAGE_OUTCOMES: [&str; 4] = ["recorded", "duplicate", "held", "gone"];
 /// Values of `outcome` in [`TOKEN_REQUESTS`].
 pub const TOKEN_OUTCOMES: [&str; 2] = ["granted", "failed"];
+/// Values of `place` in [`MESSAGES_FILED`]: in a ticket that it opened, or that was there; in none, until a person has
+/// looked, or for good.
+pub const PLACES: [&str; 4] = ["opened", "joined", "suspended", "archived"];
 /// Values of `outcome` in [`DELIVERY_ATTEMPTS`]: a 2xx; a failure, after which it is tried again; the failure after
 /// which it was given up.
 pub const ATTEMPT_OUTCOMES: [&str; 3] = ["delivered", "failed", "dead"];

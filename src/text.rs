@@ -1,6 +1,7 @@
-//! Texts: what those from outside go through before they leave us, and how errors are put into words.
+//! Texts: what those from outside go through before they leave us, and how errors and bytes are put into words.
 
 use std::borrow::Cow;
+use std::fmt::Write;
 
 /// `text` without U+0000, which is legal in mail but in neither PostgreSQL's `text` nor its `jsonb`.
 pub fn clean(text: &str) -> Cow<'_, str> {
@@ -19,6 +20,15 @@ pub fn chain(error: &(dyn std::error::Error + 'static)) -> String {
 /// The longest beginning of `text` that has at most `max` bytes and ends between characters.
 pub fn cut(text: &str, max: usize) -> &str {
     text.get(..text.floor_char_boundary(max)).unwrap_or(text)
+}
+
+/// Bytes in hexadecimal, lower case.
+pub fn hex(bytes: &[u8]) -> String {
+    bytes.iter().fold(String::with_capacity(2 * bytes.len()), |mut hex, byte| {
+        // Writing into a String cannot fail.
+        let _ = write!(hex, "{byte:02x}");
+        hex
+    })
 }
 
 #[cfg(test)]

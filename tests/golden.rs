@@ -8,7 +8,7 @@ use std::fs;
 use std::path::Path;
 
 use chrono::DateTime;
-use postroom::mail::{self, Address, Mail};
+use postroom::mail::{self, Address, Authserv, Facts, Mail, Protection};
 use postroom::message::{Extent, Listed, Message, Uid};
 
 #[test]
@@ -25,7 +25,7 @@ fn every_golden_mail_is_read_as_its_snapshot_says() {
     for path in &paths {
         let name = path.file_stem().unwrap().to_str().unwrap();
         let source = fs::read(path).unwrap();
-        let mail = mail::read(&message(source.clone()));
+        let mail = mail::read(&message(source.clone()), &facts(name));
         settings.bind(|| insta::assert_snapshot!(name, view(&mail)));
         for attachment in &mail.attachments {
             let bytes = mail::attached(&source, attachment.part).unwrap();
@@ -33,13 +33,23 @@ fn every_golden_mail_is_read_as_its_snapshot_says() {
         }
     }
 
-    assert!(paths.len() > 30, "{} golden mails", paths.len());
+    assert!(paths.len() > 100, "{} golden mails", paths.len());
 }
 
 fn message(source: Vec<u8>) -> Message {
     let received = DateTime::parse_from_rfc3339("2026-03-03T08:05:09Z").unwrap();
     let listed = Listed { uid: Uid(1), size: source.len() as u64, internal_date: Some(received) };
     Message { listed, source, extent: Extent::Whole }
+}
+
+/// What the configuration of the mailbox said that a mail came to.
+fn facts(name: &str) -> Facts {
+    let authserv = if name.contains("exchange-online") {
+        Authserv::Exchange
+    } else {
+        Authserv::Named(vec!["mx.example.com".to_owned()])
+    };
+    Facts::new(["support@example.com"], authserv)
 }
 
 /// Everything in a mail, for reading.
@@ -63,15 +73,26 @@ fn view(mail: &Mail) -> String {
     line("references", &mail.references.join(" | "));
     line("size", &mail.size.to_string());
     line("fingerprint", &hex(&mail.fingerprint.0));
+    let reply = mail.reply.as_ref().map(|reply| format!("{}, {}", reply.method.as_str(), reply.confidence));
+    line("reply", &reply.unwrap_or_default());
     line("defects", &mail.defects.iter().map(|defect| defect.as_str()).collect::<Vec<_>>().join(", "));
+    line("verdict", &verdict(mail));
+    line("report", &mail.report.as_ref().map(json).unwrap_or_default());
+    line("authentication", &mail.authentication.as_ref().map(json).unwrap_or_default());
     for attachment in &mail.attachments {
         let filename = attachment.filename.as_deref().unwrap_or("(no name)");
         let content_id = attachment.content_id.as_deref().map(|id| format!(", id {id}")).unwrap_or_default();
-        let inline = if attachment.inline { ", inline" } else { "" };
+        let detected = attachment.detected_type.map(|found| format!(" (really {found})")).unwrap_or_default();
+        let facts = [
+            (attachment.inline, ", inline"),
+            (attachment.referenced_by_html && !attachment.inline, ", referenced"),
+            (attachment.from_tnef, ", from winmail.dat"),
+        ];
+        let facts: String = facts.iter().filter(|(holds, _)| *holds).map(|(_, fact)| *fact).collect();
         line(
             "attachment",
             &format!(
-                "part {}: {filename}, {}, {} bytes{content_id}{inline}, {}",
+                "part {}: {filename}, {}{detected}, {} bytes{content_id}{facts}, {}",
                 attachment.part,
                 attachment.content_type,
                 attachment.size,
@@ -79,6 +100,8 @@ fn view(mail: &Mail) -> String {
             ),
         );
     }
+    line("protection", mail.protection.map(Protection::as_str).unwrap_or_default());
+    line("calendar", &mail.calendar.as_ref().map(|c| serde_json::to_string(c).unwrap()).unwrap_or_default());
     let headers: Vec<String> = mail
         .headers
         .iter()
@@ -91,8 +114,32 @@ fn view(mail: &Mail) -> String {
         .collect();
     section(&mut view, "headers", &headers.concat());
     section(&mut view, "text", &mail.text);
+    section(
+        &mut view,
+        "reply",
+        mail.reply.as_ref().and_then(|reply| reply.text.as_deref()).unwrap_or_default(),
+    );
     section(&mut view, "html", mail.html.as_deref().unwrap_or_default());
     view
+}
+
+/// Who wrote a mail and why that is thought; nothing of one that nothing is known against.
+fn verdict(mail: &Mail) -> String {
+    let automation = &mail.automation;
+    if automation.signals.is_empty() {
+        return String::new();
+    }
+    let signals: Vec<String> = automation
+        .signals
+        .iter()
+        .map(|signal| format!("{} ({})", signal.as_str(), signal.strength().as_str()))
+        .collect();
+    let answered = if automation.suppress_auto_response { ", not to be answered automatically" } else { "" };
+    format!("{}{answered}, by {}", automation.verdict.as_str(), signals.join(", "))
+}
+
+fn json(value: &impl serde::Serialize) -> String {
+    serde_json::to_string(value).unwrap()
 }
 
 fn section(view: &mut String, name: &str, content: &str) {

@@ -57,6 +57,19 @@ const SAMPLE: &str = "
            (1, 1, 6, 'held', 100, now() - interval '2 h', NULL, 'the server sent a stub'),
            (1, 1, 7, 'seen', 100, now() - interval '1 h', NULL, NULL);
 
+    -- Of these, a person is to look at one.
+    INSERT INTO messages (id, mailbox_id, fingerprint, in_reply_to, reference_ids, from_name, from_address, reply_to,
+                          recipients_to, recipients_cc, subject, received_at, text, headers, filing_rule,
+                          related_ticket_id, size, defects, verdict)
+    SELECT ('00000000-0000-7000-9000-00000000000' || n)::uuid, 1, n::text::bytea, '{}', '{}', 'Canary',
+           'canary@example.com', '[]', '[]', '[]', 'canary', '2026-03-01 11:00:00+00', 'canary', '[]', 'none',
+           '00000000-0000-7000-8000-000000000001', 100, '{}', 'bulk_list'
+    FROM generate_series(4, 6) AS n;
+    INSERT INTO unfiled (message_id, mailbox_id, uidvalidity, uid, state, reason, released_at)
+    VALUES ('00000000-0000-7000-9000-000000000004', 1, 1, 8, 'suspended', 'sender_rate', NULL),
+           ('00000000-0000-7000-9000-000000000005', 1, 1, 9, 'archived', NULL, NULL),
+           ('00000000-0000-7000-9000-000000000006', 1, 1, 10, 'released', 'verdict', now());
+
     INSERT INTO webhooks (name, failures, switched_off_at, last_error)
     VALUES ('helpdesk', 3, NULL, 'HTTP 503'), ('former', 0, now(), 'HTTP 410');
 
@@ -179,6 +192,7 @@ async fn the_gauges_say_how_mail_and_deliveries_stand() {
     let text = endpoint.get("/metrics").await.1;
     assert_eq!(value(&text, "postroom_database_up"), "1");
     assert_eq!(value(&text, "postroom_held_messages{mailbox=\"support\"}"), "2");
+    assert_eq!(value(&text, "postroom_suspended_messages{mailbox=\"support\"}"), "1");
     assert_eq!(value(&text, "postroom_unsettled_messages{mailbox=\"support\"}"), "2");
     assert_eq!(value(&text, "postroom_deliveries_pending{webhook=\"helpdesk\"}"), "2");
     assert_eq!(value(&text, "postroom_deliveries_dead{webhook=\"helpdesk\"}"), "1");
@@ -224,6 +238,7 @@ async fn metrics_hold_names_out_of_the_configuration_and_nothing_else() {
             .into_iter()
             .chain([
                 metric::MESSAGE_OUTCOMES.as_slice(),
+                &metric::PLACES,
                 &metric::ATTEMPT_OUTCOMES,
                 &metric::TOKEN_OUTCOMES,
                 &metric::MAILBOX_ERROR_KINDS,
@@ -306,7 +321,12 @@ async fn the_volume_view_counts_by_the_hour_of_utc_whatever_the_session_thinks()
 
     assert_eq!(
         rows,
-        [["support", "2026-03-01 09:00:00", "2", "2"], ["support", "2026-03-01 10:00:00", "1", "0"]]
+        [
+            ["support", "2026-03-01 09:00:00", "2", "2"],
+            ["support", "2026-03-01 10:00:00", "1", "0"],
+            // In no ticket, and stored all the same.
+            ["support", "2026-03-01 11:00:00", "3", "0"],
+        ]
     );
 }
 
@@ -341,7 +361,7 @@ async fn the_mail_age_view_shows_whether_mail_flows() {
     let rows = database
         .rows(
             "SELECT mailbox, unprocessed, round(oldest_unprocessed_age_seconds), held, unsettled,
-                    round(poll_age_seconds), last_error
+                    round(poll_age_seconds), last_error, suspended
              FROM dashboard.mail_age ORDER BY mailbox DESC",
         )
         .await
@@ -350,10 +370,23 @@ async fn the_mail_age_view_shows_whether_mail_flows() {
     assert_eq!(
         rows,
         [
-            ["support", "2", "7200", "2", "2", "90", "login refused"],
-            ["retired", "0", "", "0", "0", "31536000", ""],
+            ["support", "2", "7200", "2", "2", "90", "login refused", "1"],
+            ["retired", "0", "", "0", "0", "31536000", "", "0"],
         ]
     );
+}
+
+#[tokio::test]
+async fn the_suspended_view_shows_what_waits_for_a_person() {
+    let (database, _store) = migrated().await;
+    database.rows(SAMPLE).await.unwrap();
+
+    let rows = database
+        .rows("SELECT right(id::text, 1), mailbox, reason, verdict, subject, related_ticket FROM dashboard.suspended")
+        .await
+        .unwrap();
+
+    assert_eq!(rows, [["4", "support", "sender_rate", "bulk_list", "canary", "7"]]);
 }
 
 #[tokio::test]
@@ -403,7 +436,7 @@ async fn the_dashboard_role_can_read_the_views_and_nothing_else() {
     };
     assert_eq!(
         database.value(&may("SELECT", "'public'::regnamespace, 'dashboard'::regnamespace")).await.unwrap(),
-        "dashboard.delivery_health dashboard.mail_age dashboard.tickets dashboard.volume_per_hour"
+        "dashboard.delivery_health dashboard.mail_age dashboard.suspended dashboard.tickets dashboard.volume_per_hour"
     );
     let write = may("INSERT, UPDATE, DELETE, TRUNCATE", "'public'::regnamespace, 'dashboard'::regnamespace");
     assert_eq!(database.value(&write).await.unwrap(), "");

@@ -107,6 +107,8 @@ pub fn mailbox() -> config::Mailbox {
         ca_pem: None,
         username: "support@example.com".to_owned(),
         auth: config::Auth::Password(SecretString::from("secret")),
+        addresses: Vec::new(),
+        trusted_authserv: Vec::new(),
         folder: "INBOX".to_owned(),
         settle: config::Settle::Keep,
         ip_family: config::IpFamily::Auto,

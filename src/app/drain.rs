@@ -15,6 +15,7 @@ use crate::config;
 use crate::config::{Config, Settle};
 use crate::credentials::Credentials;
 use crate::delivery;
+use crate::intake;
 use crate::intake::Tally;
 use crate::retry::{Policy, Retry};
 use crate::store;
@@ -87,6 +88,7 @@ pub async fn drain(
     let drained = mailboxes.iter().zip(tallies).map(|(mailbox, tally)| {
         let worker = Worker {
             config: Arc::clone(&config),
+            policy: intake::policy(&config, mailbox),
             mailbox: mailbox.clone(),
             store: store.clone(),
             credentials: Arc::clone(&credentials),

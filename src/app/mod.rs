@@ -21,6 +21,7 @@ use crate::config;
 use crate::config::Config;
 use crate::credentials::Credentials;
 use crate::delivery;
+use crate::intake;
 use crate::intake::Tally;
 use crate::mailbox;
 use crate::ops;
@@ -74,6 +75,7 @@ pub async fn run(config: Config, shutdown: Shutdown) -> anyhow::Result<()> {
         config: Arc::clone(&config),
         mailbox: mailbox.clone(),
         store: store.clone(),
+        policy: intake::policy(&config, mailbox),
         credentials: Arc::clone(&credentials),
         holder: Arc::clone(&holder),
         keeper: keeper.clone(),

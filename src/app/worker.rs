@@ -22,6 +22,7 @@ use crate::retry::{Policy, RateLimit, Retry};
 use crate::store;
 use crate::store::{Keeper, LEASE, Lease, Store};
 use crate::text;
+use crate::ticket;
 
 /// Pauses after failures that may end by themselves.
 const PAUSE: Policy = Policy { initial: Duration::from_secs(1), max: Duration::from_mins(1) };
@@ -34,6 +35,8 @@ const LOOK: Duration = Duration::from_secs(5);
 pub(super) struct Worker {
     pub(super) config: Arc<Config>,
     pub(super) mailbox: config::Mailbox,
+    /// By what its mail is filed.
+    pub(super) policy: Arc<ticket::Policy>,
     pub(super) store: Store,
     pub(super) credentials: Arc<Credentials>,
     /// Names this process in leases.
@@ -252,6 +255,7 @@ impl Worker {
             lease,
             mailbox: &self.mailbox,
             plan,
+            policy: &self.policy,
             limits: &self.config.intake,
             webhooks: &webhooks,
             suspects: &self.suspects,

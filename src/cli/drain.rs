@@ -3,23 +3,16 @@
 use std::io::IsTerminal;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
-use std::time::Duration;
 
 use indicatif::{ProgressBar, ProgressStyle};
 
 use crate::app;
 use crate::app::{Delivered, Drained, Shutdown};
 use crate::cli::output;
-use crate::cli::{Ending, known_mailbox};
+use crate::cli::{Ending, FRAME, LINE, known_mailbox};
 use crate::config;
 use crate::config::Config;
 use crate::intake::Tally;
-
-/// How often the progress bar moves.
-const FRAME: Duration = Duration::from_millis(100);
-
-/// How often progress is told in a line where there is no terminal.
-const LINE: Duration = Duration::from_secs(5);
 
 #[derive(Debug, clap::Args)]
 pub(super) struct Args {
@@ -119,6 +112,12 @@ fn report(drained: &Drained) -> anyhow::Result<()> {
         tally.settled.get(),
         indicatif::HumanBytes(tally.bytes.get()),
     ))?;
+    if tally.suspended.get() > 0 {
+        output::line(format!(
+            "  {} of them suspended until a person has looked: `postroom suspended list`",
+            tally.suspended.get()
+        ))?;
+    }
     if let Some(failure) = &drained.failure {
         output::line(format!("  failed: {failure}"))?;
     }

@@ -135,6 +135,7 @@ fn next_try(message: &HeldLine) -> String {
 fn stored(message: &HeldLine) -> String {
     match message.ticket {
         Some(ticket) => format!("header, ticket {ticket}"),
+        None if message.header_stored => "header, in no ticket".to_owned(),
         None if message.set_aside => "source".to_owned(),
         None => "nothing".to_owned(),
     }
@@ -156,10 +157,11 @@ async fn retry(config: &Config, args: &Retry) -> anyhow::Result<Ending> {
     for place in &args.messages {
         // What is still held now could not be retried.
         for left in store.list_held(place.which(), 1).await.context("listing held messages")? {
-            let ticket = left.ticket.unwrap_or_default();
+            let place =
+                left.ticket.map_or_else(|| "no ticket".to_owned(), |ticket| format!("ticket {ticket}"));
             output::line(format!(
-                "{}/{} stays held: it is larger than max_message_bytes. Its header is in ticket {ticket}; take the \
-                 rest out of the mailbox by hand.",
+                "{}/{} stays held: it is larger than max_message_bytes. Its header is in {place}; take the rest out \
+                 of the mailbox by hand.",
                 left.mailbox, left.uid
             ))?;
             ending = Ending::Incomplete;

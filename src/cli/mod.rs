@@ -3,15 +3,21 @@
 //! Results go to standard output, everything else to standard error. Exit codes: 0 done, 1 failed, 2 wrong
 //! usage, 78 bad configuration (`EX_CONFIG` of sysexits.h, which tells systemd not to try again).
 
+mod attachments;
 mod check;
 mod config;
 mod deliveries;
 mod drain;
+mod explain;
 mod held;
+mod import;
 mod login;
+mod merge;
 mod migrate;
 mod output;
+mod reparse;
 mod run;
+mod suspended;
 mod tickets;
 
 use std::io::Write;
@@ -34,6 +40,12 @@ const PATIENCE: Duration = Duration::from_secs(5);
 /// Threads that serve sockets; reading mail has threads of its own. Each more costs memory, for the allocator keeps
 /// an arena for it.
 const WORKERS: usize = 2;
+
+/// How often a progress bar moves.
+const FRAME: Duration = Duration::from_millis(100);
+
+/// How often progress is told in a line where there is no terminal.
+const LINE: Duration = Duration::from_secs(5);
 
 const FAILED: u8 = 1;
 const BAD_CONFIGURATION: u8 = 78;
@@ -64,12 +76,24 @@ enum Command {
     Migrate,
     /// Print the effective configuration, secrets hidden
     Config,
-    /// Look at tickets
+    /// File mail out of files: .eml, mbox, Maildir. Safe to repeat and to interrupt
+    Import(import::Args),
+    /// Read stored sources again, after an upgrade, and tell what reads differently
+    Reparse(reparse::Args),
+    /// Look at tickets, merge and split them
     #[command(subcommand)]
     Tickets(tickets::Command),
+    /// Look at attachments, and take them out of the stored sources
+    #[command(subcommand, alias = "attachment")]
+    Attachments(attachments::Command),
     /// Look at messages that are kept in their mailbox on doubt, and have them tried again
     #[command(subcommand)]
     Held(held::Command),
+    /// Look at messages that are stored in no ticket, and release them into one
+    #[command(subcommand)]
+    Suspended(suspended::Command),
+    /// Say why a message is in its ticket, and who seems to have written it
+    Explain(explain::Args),
     /// Look at deliveries, and have dead ones tried again
     #[command(subcommand)]
     Deliveries(deliveries::Command),
@@ -127,8 +151,13 @@ async fn dispatch(command: Command, config: Config) -> anyhow::Result<Ending> {
         Command::Login(args) => login::run(&config, &args).await,
         Command::Migrate => migrate::run(&config).await,
         Command::Config => config::run(&config),
+        Command::Import(args) => import::run(&config, args).await,
+        Command::Reparse(args) => reparse::run(&config, args).await,
         Command::Tickets(command) => tickets::run(&config, command).await,
+        Command::Attachments(command) => attachments::run(&config, command).await,
         Command::Held(command) => held::run(&config, command).await,
+        Command::Suspended(command) => suspended::run(&config, command).await,
+        Command::Explain(args) => explain::run(&config, &args).await,
         Command::Deliveries(command) => deliveries::run(&config, command).await,
     }
 }

@@ -4,9 +4,11 @@ use anyhow::Context;
 use clap::{Args, Subcommand};
 use serde::Serialize;
 
+use crate::cli::merge;
 use crate::cli::output;
 use crate::cli::{Ending, open_store};
 use crate::config::Config;
+use crate::mail::Verdict;
 use crate::store::{MessageLine, TicketLine};
 
 #[derive(Debug, Subcommand)]
@@ -15,6 +17,21 @@ pub(super) enum Command {
     List(List),
     /// One ticket with its messages
     Show(Show),
+    /// Close tickets: mail that comes within `reopen_window` opens them again, later mail opens others
+    Close(Numbers),
+    /// Open closed tickets
+    Reopen(Numbers),
+    /// Merge a ticket into another one of its mailbox, and tell the webhooks
+    Merge(merge::MergeArgs),
+    /// Split messages off a ticket into a new one, and tell the webhooks
+    Split(merge::SplitArgs),
+}
+
+#[derive(Debug, Args)]
+pub(super) struct Numbers {
+    /// The tickets' numbers
+    #[arg(required = true, value_name = "NUMBER")]
+    numbers: Vec<i64>,
 }
 
 #[derive(Debug, Args)]
@@ -34,6 +51,9 @@ pub(super) struct List {
 pub(super) struct Show {
     /// The ticket's number
     number: i64,
+    /// Print all of each text, with quotes and signatures
+    #[arg(long)]
+    full: bool,
     /// Print JSON
     #[arg(long)]
     json: bool,
@@ -50,6 +70,10 @@ pub(super) async fn run(config: &Config, command: Command) -> anyhow::Result<End
     match command {
         Command::List(args) => list(config, &args).await,
         Command::Show(args) => show(config, &args).await,
+        Command::Close(args) => set_open(config, &args.numbers, false).await,
+        Command::Reopen(args) => set_open(config, &args.numbers, true).await,
+        Command::Merge(args) => merge::merge(config, &args).await,
+        Command::Split(args) => merge::split(config, &args).await,
     }
 }
 
@@ -96,6 +120,15 @@ async fn show(config: &Config, args: &Show) -> anyhow::Result<Ending> {
         ticket.mailbox,
         person(&ticket.requester_name, &ticket.requester_address)
     ))?;
+    if let Some(number) = ticket.merged_into {
+        output::line(format!("Merged into ticket {number}, where its messages are"))?;
+    }
+    if let Some(priority) = &ticket.priority {
+        output::line(format!("Priority: {priority}"))?;
+    }
+    if !ticket.tags.is_empty() {
+        output::line(format!("Tags: {}", ticket.tags.join(", ")))?;
+    }
     for message in messages {
         output::line("")?;
         output::line(format!(
@@ -106,7 +139,14 @@ async fn show(config: &Config, args: &Show) -> anyhow::Result<Ending> {
         ))?;
         output::line(format!("Subject: {}", output::tame(&message.subject)))?;
         if let Some(evidence) = &message.filing_evidence {
-            output::line(format!("Filed here by {}: <{}>", message.filing_rule, output::tame(evidence)))?;
+            output::line(format!("Filed here by {}: {}", message.filing_rule, output::tame(evidence)))?;
+        }
+        if let Some(verdict) = message.verdict.filter(|verdict| *verdict != Verdict::Human.as_str()) {
+            let signals = message.signals.unwrap_or_default().join(", ");
+            output::line(format!("Verdict: {verdict} ({signals})"))?;
+        }
+        if !message.rules.is_empty() {
+            output::line(format!("Rules: {}", message.rules.join(", ")))?;
         }
         if !message.attachments.is_empty() {
             output::line(format!("Attachments: {}", output::tame(&message.attachments.join(", "))))?;
@@ -116,12 +156,35 @@ async fn show(config: &Config, args: &Show) -> anyhow::Result<Ending> {
         }
         output::line(format!("Size: {}, message {}", output::bytes(message.size), message.id))?;
         output::line("")?;
-        output::line(output::tame_lines(&message.text).trim_end())?;
+        match message.reply_text.filter(|_| !args.full) {
+            Some(reply) => {
+                output::line(output::tame_lines(&reply).trim_end())?;
+                output::line("[quotes or a signature left out; --full shows them]")?;
+            }
+            None => output::line(output::tame_lines(&message.text).trim_end())?,
+        }
     }
     Ok(Ending::Done)
 }
 
-fn person(name: &str, address: &str) -> String {
+async fn set_open(config: &Config, numbers: &[i64], open: bool) -> anyhow::Result<Ending> {
+    let store = open_store(config).await?;
+    let mut ending = Ending::Done;
+    for number in numbers {
+        if store.set_ticket_open(*number, open).await.context("changing the ticket")? {
+            output::line(format!("Ticket {number} is {}.", if open { "open" } else { "closed" }))?;
+        } else {
+            output::line(format!(
+                "There is no ticket {number}; `postroom tickets list` shows those there are."
+            ))?;
+            ending = Ending::Incomplete;
+        }
+    }
+    Ok(ending)
+}
+
+/// Somebody on one line.
+pub(super) fn person(name: &str, address: &str) -> String {
     output::tame(&match (name, address) {
         ("", address) => address.to_owned(),
         (name, "") => name.to_owned(),

@@ -3,7 +3,7 @@
 use secrecy::SecretString;
 
 use super::oauth2::OAuth2;
-use super::provider::{PROVIDERS, Provider};
+use super::provider::{Provider, is_microsoft};
 use super::redacted::Toml;
 use super::secret::SecretKey;
 use super::section::Section;
@@ -72,10 +72,6 @@ impl Auth {
             }
         }
     }
-}
-
-fn is_microsoft(host: &str) -> bool {
-    PROVIDERS.iter().any(|(_, provider)| provider.host().eq_ignore_ascii_case(host))
 }
 
 /// Outlook.com ended passwords on 2024-09-16, Exchange Online for IMAP in 2022 and 2023.

@@ -8,7 +8,7 @@ use url::Host;
 
 use super::auth::Auth;
 use super::layer;
-use super::provider::{PROVIDERS, Provider};
+use super::provider::{PROVIDERS, Provider, is_microsoft};
 use super::redacted::Toml;
 use super::section::Section;
 
@@ -29,6 +29,11 @@ pub struct Mailbox {
     pub username: String,
     /// How it proves that.
     pub auth: Auth,
+    /// The addresses under which it gets mail, besides the user name if that is one.
+    pub addresses: Vec<String>,
+    /// The servers whose `Authentication-Results` are believed, by the names that they write. Where none is named,
+    /// that is Exchange Online's own, if the mailbox is there.
+    pub trusted_authserv: Vec<String>,
     /// The folder to empty, in UTF-8.
     pub folder: String,
     /// What becomes of a stored message.
@@ -75,6 +80,8 @@ pub enum Settle {
 /// What a mailbox need not say, as TOML. postroom.toml shows the same values.
 pub(super) const DEFAULTS: &str = r#"
 port = 993
+addresses = []
+trusted_authserv = []
 folder = "INBOX"
 settle = { kind = "move", to = "Processed" }
 ip_family = "auto"
@@ -103,6 +110,9 @@ impl Mailbox {
         let username = read_username(&mut section, is_provided);
         let auth = section.table("auth", r#"a table such as { kind = "password", password_file = "…" }"#);
         let auth = auth.and_then(|auth| Auth::read(auth, provider, host.as_deref()));
+        let addresses = section.texts("addresses", r#"a list such as ["help@example.com"]"#, is_address);
+        let trusted_authserv =
+            section.texts("trusted_authserv", r#"a list such as ["mx.example.com"]"#, is_authserv_id);
         let folder = section.text("folder", "the name of a folder");
         let settle = section.table("settle", r#"a table such as { kind = "move", to = "Processed" }"#);
         let settle = settle.and_then(Settle::read);
@@ -126,6 +136,8 @@ impl Mailbox {
             ca_pem,
             username: username?,
             auth: auth?,
+            addresses: addresses?,
+            trusted_authserv: trusted_authserv?,
             folder: folder?,
             settle: settle?,
             ip_family: ip_family?,
@@ -135,6 +147,11 @@ impl Mailbox {
             command_timeout: command_timeout?,
             stall_timeout: stall_timeout?,
         })
+    }
+
+    /// Whether it is one of Exchange Online's: of Outlook.com or Microsoft 365.
+    pub fn is_exchange_online(&self) -> bool {
+        is_microsoft(&self.host)
     }
 
     /// Whether both log in to the same account, as far as names tell.
@@ -159,6 +176,8 @@ impl Mailbox {
         toml.plain("port", self.port);
         toml.certificates("ca_file", self.ca_pem.as_deref());
         toml.text("username", &self.username);
+        toml.list("addresses", self.addresses.iter().map(String::as_str));
+        toml.list("trusted_authserv", self.trusted_authserv.iter().map(String::as_str));
         toml.text("folder", &self.folder);
         match &self.settle {
             Settle::Move { to } => toml.inline("settle", &[("kind", "move"), ("to", to)]),
@@ -259,7 +278,7 @@ fn domain(host: &str) -> Option<String> {
 
 fn read_username(section: &mut Section<'_>, is_provided: bool) -> Option<String> {
     let username = section.required_text("username", "the name that logs in, mostly the full address")?;
-    if !is_provided || is_address(&username) {
+    if !is_provided || is_full_address(&username) {
         return Some(username);
     }
     let (found, remedy) = if username.contains('\\') {
@@ -276,9 +295,20 @@ fn read_username(section: &mut Section<'_>, is_provided: bool) -> Option<String>
     None
 }
 
-fn is_address(username: &str) -> bool {
-    !username.contains(['\\', ' '])
-        && username.rsplit_once('@').is_some_and(|(local, domain)| !local.is_empty() && domain.contains('.'))
+fn is_full_address(username: &str) -> bool {
+    is_address(username)
+        && !username.contains('\\')
+        && username.rsplit_once('@').is_some_and(|(_, domain)| domain.contains('.'))
+}
+
+fn is_address(text: &str) -> bool {
+    let is_part = |part: &str| !part.is_empty() && !part.contains(['@', ' ', '<', '>', ',']);
+    text.rsplit_once('@').is_some_and(|(local, domain)| is_part(local) && is_part(domain))
+}
+
+/// RFC 8601 §2.2: mostly a host name, and one word.
+fn is_authserv_id(text: &str) -> bool {
+    !text.contains([' ', ';', ',', '=', '(', ')', '"'])
 }
 
 /// RFC 9051 §5.1: INBOX is the one name whose case does not matter.

@@ -11,6 +11,7 @@ mod auth;
 mod client_proof;
 mod database;
 mod delivery;
+mod filing;
 mod intake;
 mod layer;
 mod log;
@@ -20,10 +21,12 @@ mod ops;
 mod problem;
 mod provider;
 mod redacted;
+mod rule;
 mod secret;
 mod secrets;
 mod section;
 mod token_command;
+mod tracker;
 mod units;
 mod value;
 mod webhook;
@@ -38,6 +41,7 @@ pub use auth::Auth;
 pub use client_proof::ClientProof;
 pub use database::Database;
 pub use delivery::Delivery;
+pub use filing::{Action, Actions, Filing, NewTopic};
 pub use intake::Intake;
 pub use layer::PREFIX as ENVIRONMENT_PREFIX;
 pub use log::{Log, LogFormat};
@@ -48,7 +52,10 @@ pub use problem::{Problem, Problems};
 pub use provider::Provider;
 pub use secrets::Secrets;
 pub use token_command::TokenCommand;
+pub use tracker::Tracker;
 pub use webhook::{Preset, Webhook};
+
+use crate::rule::Rule;
 
 use section::{Reading, Section};
 
@@ -59,6 +66,8 @@ pub struct Config {
     pub database: Database,
     /// How mail is taken in.
     pub intake: Intake,
+    /// How mail finds its ticket.
+    pub filing: Filing,
     /// How deliveries are made.
     pub delivery: Delivery,
     /// The ops endpoint.
@@ -71,6 +80,10 @@ pub struct Config {
     pub mailboxes: Vec<Mailbox>,
     /// The webhooks to deliver to. May be empty; names are unique.
     pub webhooks: Vec<Webhook>,
+    /// Other systems with ticket numbers of their own. May be empty; names are unique.
+    pub trackers: Vec<Tracker>,
+    /// What is done with mail of certain kinds, in order. May be empty; names are unique.
+    pub rules: Vec<Rule>,
 }
 
 impl Config {
@@ -101,12 +114,15 @@ impl Config {
         let mut toml = redacted::Toml::default();
         self.database.write(&mut toml);
         self.intake.write(&mut toml);
+        self.filing.write(&mut toml);
         self.delivery.write(&mut toml);
         self.ops.write(&mut toml);
         self.log.write(&mut toml);
         self.secrets.write(&mut toml);
         self.mailboxes.iter().for_each(|mailbox| mailbox.write(&mut toml));
         self.webhooks.iter().for_each(|webhook| webhook.write(&mut toml));
+        self.trackers.iter().for_each(|tracker| tracker.write(&mut toml));
+        self.rules.iter().for_each(|each| rule::write(each, &mut toml));
         toml.into_text()
     }
 
@@ -118,12 +134,16 @@ impl Config {
     fn read(mut root: Section<'_>) -> Option<Self> {
         let database = root.table("database", "a table headed [database]").and_then(Database::read);
         let intake = root.table("intake", "a table headed [intake]").and_then(Intake::read);
+        let filing = root.table("filing", "a table headed [filing]").and_then(Filing::read);
         let delivery = root.table("delivery", "a table headed [delivery]").and_then(Delivery::read);
         let ops = root.table("ops", "a table headed [ops]").and_then(Ops::read);
         let log = root.table("log", "a table headed [log]").and_then(Log::read);
         let secrets = root.table("secrets", "a table headed [secrets]").and_then(Secrets::read);
         let mailboxes = read_mailboxes(&mut root);
         let webhooks = root.each("webhook", Webhook::read);
+        let rules = root.each("rule", rule::read);
+        let names: Vec<&str> = webhooks.iter().map(|webhook| webhook.name.as_str()).collect();
+        rule::check(&rules, &names, &mut root);
         if secrets.as_ref().is_some_and(|secrets| secrets.keys.is_empty())
             && mailboxes.iter().any(signs_in_by_device)
         {
@@ -131,16 +151,20 @@ impl Config {
                           the key's file by key_file";
             root.note("secrets.key", "nothing", secrets::KEY_ALLOWED, Some(remedy.to_owned()));
         }
+        let trackers = root.each("tracker", Tracker::read);
         root.end();
         Some(Self {
             database: database?,
             intake: intake?,
+            filing: filing?,
             delivery: delivery?,
             ops: ops?,
             log: log?,
             secrets: secrets?,
             mailboxes,
             webhooks,
+            trackers,
+            rules,
         })
     }
 }

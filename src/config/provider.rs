@@ -30,3 +30,8 @@ impl Provider {
         }
     }
 }
+
+/// Whether this is the IMAP server of one of them, and so Exchange Online.
+pub(super) fn is_microsoft(host: &str) -> bool {
+    PROVIDERS.iter().any(|(_, provider)| provider.host().eq_ignore_ascii_case(host))
+}

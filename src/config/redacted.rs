@@ -42,6 +42,10 @@ impl Toml {
         self.text(key, &units::format_size(bytes));
     }
 
+    pub(super) fn fraction(&mut self, key: &str, hundredths: u8) {
+        self.plain(key, units::format_fraction(hundredths));
+    }
+
     pub(super) fn inline(&mut self, key: &str, pairs: &[(&str, &str)]) {
         let pairs: Vec<_> = pairs.iter().map(|(key, value)| format!("{key} = {}", quote(value))).collect();
         self.plain(key, format!("{{ {} }}", pairs.join(", ")));

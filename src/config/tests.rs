@@ -34,6 +34,23 @@ url = "https://helpdesk.example.com/hooks/mail"
 secret = "whsec_AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA"
 "#;
 
+/// Keys and lists of filing, to append to [`LEAST`].
+const FILING: &str = r#"
+[filing]
+token_key = "0123456789abcdefghijklmn"
+previous_token_key = "nmlkjihgfedcba9876543210"
+shared_domains = ["isp.example"]
+unlimited_senders = ["scanner@example.com"]
+"#;
+
+/// A tracker to append to [`LEAST`].
+const TRACKER: &str = r#"
+[[tracker]]
+name = "servicenow"
+pattern = '\b(INC\d{7})\b'
+domains = ["Service-Now.example.com"]
+"#;
+
 /// A self-signed certificate.
 const CERTIFICATE: &str = "-----BEGIN CERTIFICATE-----
 MIIBdjCCARugAwIBAgIUOz5XprT24baebWAFaVaGc3HKvMAwCgYIKoZIzj0EAwIw
@@ -105,6 +122,24 @@ fn the_least_configuration_gets_the_documented_defaults() {
     assert_eq!(config.intake.batch_bytes, 3 << 20);
     assert_eq!(config.intake.max_message_bytes, 150 << 20);
     assert_eq!(config.intake.settle_messages, 1000);
+    assert_eq!(config.filing.token_keys.len(), 0);
+    assert_eq!(config.filing.threshold_percent, 70);
+    assert_eq!(config.filing.reopen_window.as_secs(), 14 * 86_400);
+    assert_eq!(config.filing.new_topic, NewTopic::Closed);
+    assert_eq!(config.filing.subject_prefix, "pr");
+    assert_eq!((config.filing.sender_per_hour, config.filing.sender_pause.as_secs()), (20, 3_600));
+    assert_eq!(config.filing.ticket_per_day, 50);
+    assert_eq!((config.filing.same_mail, config.filing.same_mail_window.as_secs()), (3, 600));
+    let actions = Actions {
+        auto_reply: Action::AppendOnly,
+        bounce_failed: Action::AppendOnly,
+        bounce_delayed: Action::AppendOnly,
+        receipt: Action::AppendOnly,
+        complaint: Action::Suspend,
+        own_loop: Action::Archive,
+        ..Actions::all(Action::Ticket)
+    };
+    assert_eq!(config.filing.actions, actions);
     assert_eq!(config.delivery.poll_interval.as_secs(), 15);
     assert_eq!(config.delivery.concurrency, 8);
     assert_eq!(config.delivery.max_answer_bytes, 64 << 10);
@@ -177,6 +212,36 @@ fn the_environment_reaches_mailboxes_and_webhooks_by_name() {
 }
 
 #[test]
+fn lists_come_from_the_file_and_from_the_environment_with_commas() {
+    let setup = Setup::new(&format!(
+        "{LEAST}addresses = [\"help@example.com\", \"Hilfe+x@bücher.example\"]\ntrusted_authserv = \"mx.example.com\""
+    ));
+    let variable = ("POSTROOM__MAILBOX__SUPPORT__TRUSTED_AUTHSERV", "a.example.com, b.example.com,");
+
+    let (from_file, from_both) = (setup.load().unwrap(), setup.load_under(&[variable]).unwrap());
+
+    assert_eq!(from_file.mailboxes[0].addresses, ["help@example.com", "Hilfe+x@bücher.example"]);
+    assert_eq!(from_file.mailboxes[0].trusted_authserv, ["mx.example.com"]);
+    assert_eq!(from_both.mailboxes[0].trusted_authserv, ["a.example.com", "b.example.com"]);
+    assert!(load(LEAST).unwrap().mailboxes[0].addresses.is_empty());
+}
+
+#[test]
+fn a_mailbox_of_exchange_online_is_known_by_its_provider_and_by_its_host() {
+    let at = |place: &str| {
+        let auth = r#"auth = { kind = "token_command", command = "token" }"#;
+        let password = r#"auth = { kind = "password", password = "00123" }"#;
+        let toml = LEAST.replace(r#"host = "imap.example.com""#, place).replace(password, auth);
+        let config = load(&toml).unwrap();
+        config.mailboxes[0].is_exchange_online()
+    };
+
+    assert!(at("provider = \"outlook.com\"") && at("provider = \"microsoft365\""));
+    assert!(at("host = \"Outlook.Office365.com\""));
+    assert!(!at("host = \"imap.example.com\""));
+}
+
+#[test]
 fn the_order_of_variables_does_not_matter() {
     let (table, key) = (("POSTROOM__LOG", "text"), ("POSTROOM__LOG__FORMAT", "json"));
     let setup = Setup::new(LEAST);
@@ -218,6 +283,39 @@ fn secrets_and_certificates_are_read_from_files_beside_the_configuration() {
     let secrets: Vec<_> = config.webhooks[0].secrets.iter().map(ExposeSecret::expose_secret).collect();
     assert_eq!(secrets, ["whsec_BBBBBBBBBBBBBBBBBBBBBBBBBBBBBBBB", "whsec_AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA"]);
     assert_eq!(config.webhooks[0].ca_pem.as_deref(), Some(CERTIFICATE.repeat(2).as_bytes()));
+}
+
+#[test]
+fn filing_takes_keys_lists_and_trackers() {
+    let config = load(&format!("{LEAST}{FILING}{TRACKER}")).unwrap();
+
+    let keys: Vec<_> = config.filing.token_keys.iter().map(ExposeSecret::expose_secret).collect();
+    assert_eq!(keys, ["0123456789abcdefghijklmn", "nmlkjihgfedcba9876543210"], "newest first");
+    assert_eq!(config.filing.shared_domains, ["isp.example"]);
+    assert_eq!(config.filing.unlimited_senders, ["scanner@example.com"]);
+    let tracker = &config.trackers[0];
+    assert_eq!(
+        (tracker.name.as_str(), &tracker.domains[..]),
+        ("servicenow", &["service-now.example.com".to_owned()][..])
+    );
+    assert_eq!(&tracker.pattern.captures("About INC0012345").unwrap()[1], "INC0012345");
+}
+
+#[test]
+fn actions_can_be_set_from_the_environment() {
+    let setup = Setup::new(LEAST);
+
+    let config = setup
+        .load_under(&[
+            ("POSTROOM__FILING__ACTIONS__BULK_LIST", "archive"),
+            ("POSTROOM__FILING__THRESHOLD", "0.85"),
+            ("POSTROOM__FILING__SHARED_DOMAINS", "a.example, b.example"),
+        ])
+        .unwrap();
+
+    assert_eq!(config.filing.actions.bulk_list, Action::Archive);
+    assert_eq!(config.filing.threshold_percent, 85);
+    assert_eq!(config.filing.shared_domains, ["a.example", "b.example"]);
 }
 
 #[test]

@@ -35,6 +35,22 @@ pub(super) fn format_size(bytes: u64) -> String {
     }
 }
 
+/// Reads `0.7`: from 0 to 1 with at most two decimals, as hundredths.
+pub(super) fn parse_fraction(text: &str) -> Option<u8> {
+    let (whole, decimals) = text.trim().split_once('.').unwrap_or((text.trim(), ""));
+    if decimals.len() > 2 || !decimals.bytes().chain(whole.bytes()).all(|byte| byte.is_ascii_digit()) {
+        return None;
+    }
+    let hundredths =
+        whole.parse::<u8>().ok()?.checked_mul(100)?.checked_add(format!("{decimals:0<2}").parse().ok()?)?;
+    (hundredths <= 100).then_some(hundredths)
+}
+
+/// Writes a fraction so that [`parse_fraction`] reads it.
+pub(super) fn format_fraction(hundredths: u8) -> String {
+    format!("{}.{:02}", hundredths / 100, hundredths % 100)
+}
+
 /// Reads `30s`, `5m`, `1h 30m`: longer than nothing and at most 30 days.
 pub(super) fn parse_duration(text: &str) -> Option<Duration> {
     humantime::parse_duration(text).ok().filter(|duration| !duration.is_zero() && *duration <= MAX_DURATION)
@@ -81,6 +97,21 @@ mod tests {
         assert_eq!(parse_duration("30days"), Some(MAX_DURATION));
         for text in ["0s", "31 days", "5", "", "soon", "-1s", "10000000000000000000 years"] {
             assert_eq!(parse_duration(text), None, "{text}");
+        }
+    }
+
+    #[test]
+    fn fractions_have_two_decimals_at_most() {
+        for (text, hundredths) in
+            [("0.7", 70), ("0", 0), ("1", 100), ("1.0", 100), ("0.05", 5), (" 0.70 ", 70)]
+        {
+            assert_eq!(parse_fraction(text), Some(hundredths), "{text}");
+        }
+        for text in ["1.01", "2", "-0.5", "0.125", ".5", "", "0,7", "+1", "1e0", "300", "NaN"] {
+            assert_eq!(parse_fraction(text), None, "{text}");
+        }
+        for hundredths in 0..=100 {
+            assert_eq!(parse_fraction(&format_fraction(hundredths)), Some(hundredths));
         }
     }
 

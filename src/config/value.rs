@@ -24,6 +24,69 @@ impl Section<'_> {
         None
     }
 
+    /// A list of strings that may be private and are therefore never shown, each as [`Section::text`] has it and as
+    /// `is_sound` wants it. From the environment, with commas between them.
+    pub(super) fn texts(
+        &mut self,
+        key: &'static str,
+        allowed: &str,
+        is_sound: fn(&str) -> bool,
+    ) -> Option<Vec<String>> {
+        let texts: Result<Vec<String>, _> = match self.take(key)?.kind {
+            ValueKind::Array(values) => values
+                .into_iter()
+                .map(|value| match value.kind {
+                    ValueKind::String(text) => Ok(text),
+                    other => Err(describe_kind(&other)),
+                })
+                .collect(),
+            ValueKind::String(text) => Ok(text
+                .split(',')
+                .map(|text| text.trim().to_owned())
+                .filter(|text| !text.is_empty())
+                .collect()),
+            other => Err(describe_kind(&other)),
+        };
+        let is_flawed = |text: &String| text.is_empty() || text.contains(char::is_control) || !is_sound(text);
+        let flaw = match texts {
+            Ok(texts) if texts.iter().any(is_flawed) => "a list with something else in it",
+            Ok(texts) => return Some(texts),
+            Err(kind) => kind,
+        };
+        self.refuse(key, flaw, allowed);
+        None
+    }
+
+    /// A string, or a list of strings, that may be private and are therefore never shown: each as [`Section::text`] has
+    /// it and as `is_sound` wants it.
+    pub(super) fn text_or_texts(
+        &mut self,
+        key: &'static str,
+        allowed: &str,
+        is_sound: fn(&str) -> bool,
+    ) -> Option<Vec<String>> {
+        let (values, flaw) = match self.take(key)?.kind {
+            ValueKind::Array(values) => (values, "a list with something else in it"),
+            text @ ValueKind::String(_) => (vec![text.into()], "a string that is none"),
+            other => {
+                self.refuse(key, describe_kind(&other), allowed);
+                return None;
+            }
+        };
+        let is_text = |text: &String| !text.trim().is_empty() && !text.contains(char::is_control);
+        let texts: Option<Vec<String>> = values
+            .into_iter()
+            .map(|value| match value.kind {
+                ValueKind::String(text) => Some(text).filter(|text| is_text(text) && is_sound(text)),
+                _ => None,
+            })
+            .collect();
+        if texts.is_none() {
+            self.refuse(key, flaw, allowed);
+        }
+        texts
+    }
+
     /// As [`Section::text`], but noted when missing.
     pub(super) fn required_text(&mut self, key: &'static str, allowed: &str) -> Option<String> {
         if self.has(key) { self.text(key, allowed) } else { self.missing(key, allowed) }
@@ -77,6 +140,17 @@ impl Section<'_> {
         self.parsed(key, "true or false", |value| match &value.kind {
             ValueKind::Boolean(boolean) => Some(*boolean),
             ValueKind::String(text) => text.trim().parse().ok(),
+            _ => None,
+        })
+    }
+
+    /// A number from 0 to 1 with at most two decimals, in hundredths.
+    pub(super) fn fraction(&mut self, key: &'static str) -> Option<u8> {
+        let allowed = "a number from 0 to 1 with at most two decimals, such as 0.7";
+        self.parsed(key, allowed, |value| match &value.kind {
+            ValueKind::Float(number) => units::parse_fraction(&number.to_string()),
+            ValueKind::I64(number) => units::parse_fraction(&number.to_string()),
+            ValueKind::String(text) => units::parse_fraction(text),
             _ => None,
         })
     }

@@ -11,13 +11,18 @@
 
 mod batch;
 mod fetch;
+mod file;
+mod import;
 mod queue;
 mod read;
 mod record;
+mod release;
+mod reparse;
 mod settle;
 mod take;
 mod tally;
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use chrono::Utc;
@@ -31,7 +36,11 @@ use crate::mailbox;
 use crate::mailbox::{Plan, Session};
 use crate::store;
 use crate::store::{Lease, Store};
+use crate::ticket::Policy;
 
+pub use import::{Failed, Import, ImportError, Stopped, import};
+pub use release::{ReleaseError, Released, policy, release};
+pub use reparse::{Outcome, Reparse, reparse};
 pub use tally::{Count, Tally};
 
 /// How often a folder is listed from its beginning, whatever the watermark says: a server may leave a message out of a
@@ -52,6 +61,8 @@ pub struct Job<'a> {
     pub mailbox: &'a config::Mailbox,
     /// What becomes of stored messages.
     pub plan: &'a Plan,
+    /// By what its mail is filed.
+    pub policy: &'a Arc<Policy>,
     /// Limits of a batch.
     pub limits: &'a config::Intake,
     /// Names of the webhooks that hear of each message.
@@ -98,7 +109,7 @@ pub async fn cycle(job: &Job<'_>, session: &mut Session, stop: &CancellationToke
     let (recorded, to_settle) = mpsc::unbounded_channel();
     tokio::try_join!(
         take::take(job, &mut selected, &folder, watermark, stop, fetched, to_settle),
-        read::read(to_read, letters),
+        read::read(job, to_read, letters),
         record::record(job, &folder, to_record, recorded),
     )?;
 
@@ -112,6 +123,7 @@ pub async fn cycle(job: &Job<'_>, session: &mut Session, stop: &CancellationToke
             recorded = tally.recorded.get(),
             duplicates = tally.duplicates.get(),
             held = tally.held.get(),
+            suspended = tally.suspended.get(),
             settled = tally.settled.get(),
             "cycle done; counts since start"
         );

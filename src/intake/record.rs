@@ -1,22 +1,22 @@
 //! The stage that files letters and records them, a batch in one commit.
 
-use std::collections::HashMap;
 use std::time::Instant;
 
 use chrono::Utc;
 use tokio::sync::mpsc;
 use tracing::{debug, error, warn};
-use uuid::Uuid;
 
-use crate::event::{Event, Received};
+use crate::config;
+use crate::intake::file;
+use crate::intake::file::Origin;
 use crate::intake::read::{InHand, Letter};
-use crate::intake::{Error, Job};
+use crate::intake::{Error, Job, Tally};
 use crate::mail::{Fingerprint, Remnant};
 use crate::message::{Extent, Uid, UidSet};
 use crate::store;
-use crate::store::{Entry, Folder, Known, NewMessage};
+use crate::store::{Entry, Folder, Inlet, Store};
 use crate::ticket;
-use crate::ticket::{Filing, ThreadKey, Ticket};
+use crate::ticket::{Clues, Place};
 
 /// How often a batch that another writer overtook is filed anew.
 const MAX_CONFLICTS: u32 = 5;
@@ -24,6 +24,27 @@ const MAX_CONFLICTS: u32 = 5;
 /// A message at which the database fails when it is alone, and had failed that often before, is held. Databases fail for
 /// many reasons, so that is more often than with a broken connection.
 const FAILS_ALONE: u32 = 6;
+
+/// What letters are filed and recorded with.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Desk<'a> {
+    pub(super) store: &'a Store,
+    pub(super) mailbox: &'a config::Mailbox,
+    pub(super) policy: &'a ticket::Policy,
+    pub(super) webhooks: &'a [&'a str],
+    pub(super) tally: &'a Tally,
+    /// The way they came in.
+    pub(super) inlet: Inlet<'a>,
+}
+
+/// What became of a batch.
+#[derive(Debug, Default)]
+pub(super) struct Recorded {
+    /// Stored whole, or copies of what is: these may be settled.
+    pub(super) done: Vec<Uid>,
+    /// Not stored: PostgreSQL refuses them even without their content.
+    pub(super) refused: Vec<Uid>,
+}
 
 /// Records batches until there are no more, and passes on the UIDs that may now be settled: one set for each batch.
 pub(super) async fn record(
@@ -34,17 +55,38 @@ pub(super) async fn record(
 ) -> Result<(), Error> {
     while let Some(InHand { batch, attempts, hand }) = batches.recv().await {
         let started = Instant::now();
-        let uids = match record_batch(job, folder, &batch).await {
-            Err(Error::Store(failure @ (store::Error::Database(_) | store::Error::TooSlow(_)))) => {
+        let desk = Desk {
+            store: job.store,
+            mailbox: job.mailbox,
+            policy: job.policy,
+            webhooks: job.webhooks,
+            tally: job.tally,
+            inlet: Inlet::Folder(folder),
+        };
+        let uids = match record_batch(&desk, &batch).await {
+            Err(failure @ (store::Error::Database(_) | store::Error::TooSlow(_))) => {
                 failed(job, folder, &batch, attempts, failure).await?
             }
-            recorded => recorded?,
+            recorded => {
+                let Recorded { done, refused } = recorded?;
+                hold(job, folder, refused).await?;
+                done.into_iter().collect()
+            }
         };
         job.store.put_down(hand).await?;
         job.tally.batch_seconds.record(started.elapsed());
         // The stage behind has ended only if it failed, and then all stages end.
         drop(recorded.send(uids));
     }
+    Ok(())
+}
+
+/// Holds what PostgreSQL refuses.
+async fn hold(job: &Job<'_>, folder: &Folder, refused: Vec<Uid>) -> Result<(), store::Error> {
+    let count = refused.len();
+    let reason = "PostgreSQL refuses it, even without its content";
+    job.store.hold(folder, &refused.into_iter().collect(), reason).await?;
+    job.tally.held.add(count);
     Ok(())
 }
 
@@ -72,178 +114,105 @@ async fn failed(
 }
 
 /// Records a batch in one commit; if it is refused for its data, halves of it, until the one bad message is alone.
-/// Which of them may be settled.
-async fn record_batch(job: &Job<'_>, folder: &Folder, batch: &[Letter]) -> Result<UidSet, Error> {
-    let mut done: Vec<Uid> = Vec::with_capacity(batch.len());
+pub(super) async fn record_batch(desk: &Desk<'_>, batch: &[Letter]) -> Result<Recorded, store::Error> {
+    let mut recorded = Recorded::default();
     let mut conflicts = 0;
     // The next part last.
     let mut parts: Vec<&[Letter]> = vec![batch];
     while let Some(part) = parts.pop() {
-        match record_part(job, folder, part).await {
-            Ok(uids) => done.extend(uids.iter()),
+        match record_part(desk, part).await {
+            Ok(uids) => recorded.done.extend(uids),
             Err(store::Error::Conflict) if conflicts < MAX_CONFLICTS => {
                 conflicts += 1;
                 parts.push(part);
             }
             // Alone it would blame the message for a database in trouble.
-            Err(slow @ store::Error::TooSlow(_)) if part.len() == 1 => return Err(slow.into()),
+            Err(slow @ store::Error::TooSlow(_)) if part.len() == 1 => return Err(slow),
             Err(
                 refusal @ (store::Error::Refused { .. } | store::Error::TooSlow(_) | store::Error::Conflict),
             ) => {
                 conflicts = 0;
                 if let [letter] = part {
-                    done.extend(record_what_can_be(job, folder, letter, &refusal).await?.iter());
+                    match record_what_can_be(desk, letter, &refusal).await? {
+                        Some(uids) => recorded.done.extend(uids),
+                        None => recorded.refused.push(letter.uid),
+                    }
                 } else {
                     let (first, second) = part.split_at(part.len() / 2);
                     parts.extend([second, first]);
                 }
             }
-            Err(error) => return Err(error.into()),
+            Err(error) => return Err(error),
         }
     }
-    Ok(done.into_iter().collect())
+    Ok(recorded)
 }
 
 /// Records a message that PostgreSQL refuses: without its content, then without its header. Its source is stored
-/// whole. Holds it if even that is refused.
+/// whole. `None` if even that is refused.
 async fn record_what_can_be(
-    job: &Job<'_>,
-    folder: &Folder,
+    desk: &Desk<'_>,
     letter: &Letter,
     refusal: &store::Error,
-) -> Result<UidSet, Error> {
-    error!(mailbox = job.mailbox.name, uid = letter.uid.0, error = %refusal, "PostgreSQL refuses a message");
+) -> Result<Option<Vec<Uid>>, store::Error> {
+    error!(mailbox = desk.mailbox.name, uid = letter.uid.0, error = %refusal, "PostgreSQL refuses a message");
     if let store::Error::Refused { words, .. } = refusal {
         for remnant in [Remnant::Header, Remnant::Nothing] {
-            let degraded = letter.degraded(remnant, words.clone());
-            match record_part(job, folder, std::slice::from_ref(&degraded)).await {
-                Ok(uids) => return Ok(uids),
+            let degraded = letter.degraded(remnant, words.clone(), desk.policy);
+            match record_part(desk, std::slice::from_ref(&degraded)).await {
+                Ok(uids) => return Ok(Some(uids)),
                 Err(store::Error::Refused { .. } | store::Error::Conflict) => {}
-                Err(error) => return Err(error.into()),
+                Err(error) => return Err(error),
             }
         }
     }
-    let reason = "PostgreSQL refuses it, even without its content";
-    job.store.hold(folder, &std::iter::once(letter.uid).collect(), reason).await?;
-    job.tally.held.add(1);
-    Ok(UidSet::default())
+    Ok(None)
 }
 
 /// Files and records letters in one commit. Which of them may be settled.
-async fn record_part(job: &Job<'_>, folder: &Folder, letters: &[Letter]) -> Result<UidSet, store::Error> {
+async fn record_part(desk: &Desk<'_>, letters: &[Letter]) -> Result<Vec<Uid>, store::Error> {
     let fingerprints: Vec<Fingerprint> = letters.iter().map(|letter| letter.mail.fingerprint).collect();
-    let references: Vec<ThreadKey> = letters
-        .iter()
-        .flat_map(|letter| ticket::candidates(&letter.mail))
-        .map(|(_, id)| ThreadKey::of(id))
-        .collect();
-    let mut known = job.store.known(folder, &fingerprints, &references).await?;
+    let clues: Vec<&Clues> = letters.iter().map(|letter| &letter.clues).collect();
+    let mut known = desk.store.known(desk.inlet.mailbox_id(), desk.policy, &fingerprints, &clues).await?;
 
-    let placements = file(letters, &mut known);
+    let origin = Origin {
+        mailbox: desk.mailbox,
+        policy: desk.policy,
+        uidvalidity: desk.inlet.uidvalidity(),
+        has_webhooks: !desk.webhooks.is_empty(),
+        now: Utc::now(),
+    };
+    let placements = file::file(letters, &mut known, origin);
     let opened = placements.iter().filter(|placement| placement.opens()).count();
-    let numbers = job.store.take_ticket_numbers(opened).await?;
-    let entries = decide(job, folder, letters, placements, known.tickets, numbers);
-    job.store.record(folder, job.webhooks, &entries).await?;
+    let numbers = desk.store.take_ticket_numbers(opened).await?;
+    let entries = file::entries(placements, numbers, origin);
+    desk.store.record(desk.inlet, desk.webhooks, &entries, &known.filing).await?;
 
-    let held = letters.iter().filter(|letter| letter.extent == Extent::Header).count();
-    let whole_copy = |entry: &&Entry<'_>| matches!(entry, Entry::Copy { extent: Extent::Whole, .. });
-    let duplicates = entries.iter().filter(whole_copy).count();
-    let recorded = entries.len() - duplicates - held;
-    debug!(mailbox = job.mailbox.name, recorded, duplicates, held, "batch recorded");
-    job.tally.recorded.add(recorded);
-    job.tally.duplicates.add(duplicates);
-    job.tally.held.add(held);
-    let bytes: u64 = letters.iter().map(|letter| letter.mail.size).sum();
-    job.tally.bytes.add(usize::try_from(bytes).unwrap_or(usize::MAX));
+    count(desk, letters, &entries);
     // Of an oversized message only the header is stored: it stays.
     Ok(letters.iter().filter(|letter| letter.extent == Extent::Whole).map(|letter| letter.uid).collect())
 }
 
-/// Where a letter goes.
-enum Placement {
-    New { id: Uuid, ticket: Uuid, filing: Filing },
-    Copy { of: Uuid },
-}
-
-impl Placement {
-    fn opens(&self) -> bool {
-        matches!(self, Self::New { filing, .. } if filing.ticket.is_none())
-    }
-}
-
-/// Files letters in order, each knowing those before it.
-fn file(letters: &[Letter], known: &mut Known) -> Vec<Placement> {
-    letters
-        .iter()
-        .map(|Letter { mail, .. }| {
-            if let Some(&of) = known.stored.get(&mail.fingerprint) {
-                return Placement::Copy { of };
-            }
-            let filing = ticket::file(mail, &known.threads);
-            let (id, ticket) = (Uuid::now_v7(), filing.ticket.unwrap_or_else(Uuid::now_v7));
-            known.stored.insert(mail.fingerprint, id);
-            if let Some(message_id) = &mail.message_id {
-                known.threads.entry(ThreadKey::of(message_id)).or_insert(ticket);
-            }
-            Placement::New { id, ticket, filing }
-        })
-        .collect()
-}
-
-/// Counts each new message into its ticket and renders its event.
-fn decide<'a>(
-    job: &Job<'_>,
-    folder: &Folder,
-    letters: &'a [Letter],
-    placements: Vec<Placement>,
-    mut tickets: HashMap<Uuid, Ticket>,
-    numbers: Vec<i64>,
-) -> Vec<Entry<'a>> {
-    let now = Utc::now();
-    let mut numbers = numbers.into_iter();
-    let mut entries = Vec::with_capacity(letters.len());
-    for (letter, placement) in letters.iter().zip(placements) {
-        let (id, ticket_id, filing) = match placement {
-            Placement::New { id, ticket, filing } => (id, ticket, filing),
-            Placement::Copy { of } => {
-                entries.push(Entry::Copy { uid: letter.uid, of, extent: letter.extent });
-                continue;
-            }
-        };
-        let mail = &letter.mail;
-        let ticket = tickets.entry(ticket_id).or_insert_with(|| Ticket {
-            id: ticket_id,
-            number: numbers.next().unwrap_or_default(),
-            subject: mail.subject.clone(),
-            status: "open".to_owned(),
-            message_count: 0,
-        });
-        ticket.message_count += 1;
-        let event = (!job.webhooks.is_empty()).then(|| {
-            Event::received(&Received {
-                at: now,
-                mailbox: &job.mailbox.name,
-                folder: &job.mailbox.folder,
-                uidvalidity: folder.uidvalidity,
-                uid: letter.uid,
-                message_id: id,
-                ticket,
-                filing: &filing,
-                mail,
-            })
-        });
-        entries.push(Entry::New(Box::new(NewMessage {
-            uid: letter.uid,
-            id,
-            received_at: mail.received.or(mail.date).map_or(now, |date| date.to_utc()),
-            extent: letter.extent,
-            mail,
-            source: &letter.source,
-            filing,
-            ticket: ticket.clone(),
-            degraded: letter.degraded.as_deref(),
-            event,
-        })));
-    }
-    entries
+fn count(desk: &Desk<'_>, letters: &[Letter], entries: &[Entry<'_>]) {
+    let tally = desk.tally;
+    let held = letters.iter().filter(|letter| letter.extent == Extent::Header).count();
+    let whole_copy = |entry: &&Entry<'_>| matches!(entry, Entry::Copy { extent: Extent::Whole, .. });
+    let duplicates = entries.iter().filter(whole_copy).count();
+    let recorded = entries.len() - duplicates - held;
+    let placed = |is_meant: fn(Place) -> bool| {
+        let is_meant = |entry: &&Entry<'_>| matches!(entry, Entry::New(new) if is_meant(new.filing.place));
+        entries.iter().filter(is_meant).count()
+    };
+    let suspended = placed(|place| matches!(place, Place::Suspended(_)));
+    let archived = placed(|place| place == Place::Archived);
+    debug!(mailbox = desk.mailbox.name, recorded, duplicates, held, suspended, archived, "batch recorded");
+    tally.recorded.add(recorded);
+    tally.duplicates.add(duplicates);
+    tally.held.add(held);
+    tally.opened.add(placed(|place| place == Place::Opens));
+    tally.joined.add(placed(|place| matches!(place, Place::Joins(_))));
+    tally.suspended.add(suspended);
+    tally.archived.add(archived);
+    let bytes: u64 = letters.iter().map(|letter| letter.mail.size).sum();
+    tally.bytes.add(usize::try_from(bytes).unwrap_or(usize::MAX));
 }

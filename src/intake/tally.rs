@@ -21,6 +21,14 @@ pub struct Tally {
     pub held: Count,
     /// Messages that left the folder before they were fetched.
     pub gone: Count,
+    /// Messages stored in a ticket that they opened.
+    pub opened: Count,
+    /// Messages stored in a ticket that was there.
+    pub joined: Count,
+    /// Messages stored in no ticket until a person has looked.
+    pub suspended: Count,
+    /// Messages stored in no ticket.
+    pub archived: Count,
     /// Messages moved, expunged, or kept as configured.
     pub settled: Count,
     /// Bytes stored, before compression.
@@ -43,12 +51,21 @@ impl Tally {
                 counter!(metric::MESSAGES, metric::MAILBOX => mailbox.to_owned(), metric::OUTCOME => outcome),
             )
         };
+        let filed = |place: &'static str| {
+            Count::new(
+                counter!(metric::MESSAGES_FILED, metric::MAILBOX => mailbox.to_owned(), metric::PLACE => place),
+            )
+        };
         Self {
             seen: Count::new(Counter::noop()),
             recorded: taken_in("recorded"),
             duplicates: taken_in("duplicate"),
             held: taken_in("held"),
             gone: taken_in("gone"),
+            opened: filed("opened"),
+            joined: filed("joined"),
+            suspended: filed("suspended"),
+            archived: filed("archived"),
             settled: Count::new(of(metric::MESSAGES_SETTLED)),
             bytes: Count::new(of(metric::INTAKE_BYTES)),
             batch_seconds: histogram!(metric::INTAKE_BATCH_DURATION, metric::MAILBOX => mailbox.to_owned()),

@@ -1,32 +1,45 @@
 //! What is known of an attachment without keeping it: its bytes stay in the stored source.
 
-use std::collections::{BTreeSet, HashSet};
+use std::collections::BTreeSet;
 use std::fmt;
 
 use sha2::{Digest as _, Sha256};
 
+use crate::mail::detect::Look;
 use crate::mail::header::Header;
-use crate::mail::part::{self, Disposition, Part};
+use crate::mail::packed::Unpacked;
+use crate::mail::part::Part;
+use crate::mail::reference::References;
 use crate::mail::transfer::Encoding;
-use crate::mail::{Defect, fingerprint, limit};
+use crate::mail::{Defect, detect, filename, fingerprint, packed, part};
 
 /// One part of a mail that is not its body.
 #[derive(Clone, PartialEq, Eq)]
 pub struct Attachment {
-    /// Index of the MIME part in the message: [`attached`] finds it again in the source.
+    /// Index of the part in the message: [`pour`] finds it again in the source. What was packed into a part by other
+    /// means than MIME has its index behind all parts.
     pub part: u32,
-    /// Its name, safe for a file system: no path, no control characters. Absent if the mail gives none.
+    /// Its name, safe for any file system and unlike that of every other attachment of the mail: no path, no control
+    /// characters, no device. Absent if the mail gives none and its type suggests none.
     pub filename: Option<String>,
-    /// `type/subtype`, lower case.
+    /// `type/subtype`, lower case, as the mail claims.
     pub content_type: String,
+    /// `type/subtype` by its content, where that is another one than claimed.
+    pub detected_type: Option<&'static str>,
     /// Decoded size in bytes.
     pub size: u64,
     /// SHA-256 of the decoded bytes.
     pub sha256: [u8; 32],
     /// Content-ID without angle brackets.
     pub content_id: Option<String>,
-    /// Whether it is shown inside the body (Content-Disposition: inline, or referred to by Content-ID).
+    /// Whether it is shown inside of [`Mail::html`](crate::mail::Mail::html), which refers to it. All others are files,
+    /// whatever their Content-Disposition says.
     pub inline: bool,
+    /// Whether the HTML as it was sent refers to it, by Content-ID or Content-Location. What is not inline for all that
+    /// is shown nowhere: the sanitised HTML keeps no styles, for instance.
+    pub referenced_by_html: bool,
+    /// Whether it was in a `winmail.dat`.
+    pub from_tnef: bool,
 }
 
 // By hand: file names and Content-IDs must not reach a log.
@@ -40,131 +53,105 @@ impl fmt::Debug for Attachment {
     }
 }
 
-/// The decoded bytes of one part of a stored source: those that an [`Attachment`]'s size and SHA-256 are of.
-/// `None` if there is no such part.
-pub fn attached(source: &[u8], part: u32) -> Option<Vec<u8>> {
+/// Decodes one part of a stored source into `sink`, piece by piece: the bytes that an [`Attachment`]'s size and SHA-256
+/// are of. `false`, and nothing, if there is no such part.
+///
+/// Beside the source, only parts that hold others are decoded in memory, if there are any.
+pub fn pour(source: &[u8], part: u32, sink: impl FnMut(&[u8])) -> bool {
+    let mut defects = BTreeSet::new();
+    let unpacked = Unpacked::new();
     let (header, body) = Header::split(source);
-    let parts = part::parts(&header, body, &mut BTreeSet::new());
-    let part = parts.get(usize::try_from(part).ok()?).filter(|part| part.children.is_empty())?;
-    Some(part.encoding.bytes(part.content).0.into_owned())
+    let opened = packed::open(part::parts(&header, body, &mut defects), &unpacked, &mut defects);
+    let found = usize::try_from(part).ok().and_then(|part| opened.parts.get(part));
+    let Some(part) = found.filter(|part| part.is_leaf()) else {
+        return false;
+    };
+    let is_sound = !part.encoding.is_all_or_nothing() || part.encoding.decode(part.content, |_| {});
+    let encoding = if is_sound { part.encoding } else { Encoding::Identity };
+    encoding.decode(part.content, sink);
+    true
 }
 
-/// Reads what is known of a part; beside it, what stands for it in the mail's fingerprint.
+/// The decoded bytes of one part of a stored source, as [`pour`] gives them. `None` if there is no such part.
+pub fn attached(source: &[u8], part: u32) -> Option<Vec<u8>> {
+    let mut bytes = Vec::new();
+    pour(source, part, |piece| bytes.extend_from_slice(piece)).then_some(bytes)
+}
+
+/// What attachments are read beside.
+pub(super) struct Beside<'b> {
+    /// What the HTML refers to.
+    pub(super) references: &'b References,
+    /// What it still refers to once it is sanitised.
+    pub(super) shown: &'b References,
+}
+
+/// Reads what is known of a part, under a name that others may have too; beside it, what stands for it in the mail's fingerprint.
 pub(super) fn read(
     index: usize,
     part: &Part<'_>,
-    content_ids: &HashSet<String>,
+    beside: &Beside<'_>,
     defects: &mut BTreeSet<Defect>,
 ) -> (Attachment, [u8; 32]) {
-    let (size, sha256) = digest(part, defects);
-    let is_referred_to = part.content_id.as_ref().is_some_and(|id| content_ids.contains(id));
+    let Seen { size, sha256, look } = see(part, defects);
+    let named = part.filename.as_deref().and_then(filename::safe);
     let attachment = Attachment {
         part: u32::try_from(index).unwrap_or(u32::MAX),
-        filename: part.filename.as_deref().and_then(safe_filename),
+        filename: named.or_else(|| filename::suggested(part, look.head())),
         content_type: part.media_type.clone(),
+        detected_type: look.found().filter(|found| detect::contradicts(&part.media_type, found)),
         size,
         sha256,
         content_id: part.content_id.clone(),
-        inline: part.disposition == Some(Disposition::Inline) || is_referred_to,
+        inline: beside.shown.name(part),
+        referenced_by_html: beside.references.name(part),
+        from_tnef: part.from_tnef,
     };
-    let identity = match part.media_type.as_str() {
+    (attachment, identity(part, sha256))
+}
+
+/// What stands for a part in the mail's fingerprint. `sha256` is that of its bytes.
+fn identity(part: &Part<'_>, sha256: [u8; 32]) -> [u8; 32] {
+    match part.media_type.as_str() {
         // Its MIME is rebuilt as often as that of the mail around it.
         "message/rfc822" | "message/global" if part.encoding == Encoding::Identity => {
             fingerprint::attached_message(&Header::split(part.content).0).unwrap_or(sha256)
         }
         _ => sha256,
-    };
-    (attachment, identity)
+    }
 }
 
-/// Size and SHA-256 of a part's bytes; of its raw bytes if its encoding is broken.
-fn digest(part: &Part<'_>, defects: &mut BTreeSet<Defect>) -> (u64, [u8; 32]) {
-    let hash = |encoding: Encoding| {
+/// What going by a part's bytes tells.
+struct Seen {
+    size: u64,
+    sha256: [u8; 32],
+    look: Look,
+}
+
+/// Goes by a part's bytes; by its raw bytes if its encoding is broken.
+fn see(part: &Part<'_>, defects: &mut BTreeSet<Defect>) -> Seen {
+    let see = |encoding: Encoding| {
         let mut hasher = Sha256::new();
+        let mut look = Look::default();
         let mut size = 0;
         let sound = encoding.decode(part.content, |piece| {
             size += piece.len() as u64;
             hasher.update(piece);
+            look.take(piece);
         });
-        (sound, size, hasher.finalize().into())
+        (Seen { size, sha256: hasher.finalize().into(), look }, sound)
     };
-    let (sound, size, sha256) = hash(part.encoding);
+    let (seen, sound) = see(part.encoding);
     if sound {
-        return (size, sha256);
+        return seen;
     }
     defects.insert(Defect::BrokenEncoding);
-    if part.encoding == Encoding::Base64 {
-        let (_, size, sha256) = hash(Encoding::Identity);
-        return (size, sha256);
-    }
-    (size, sha256)
-}
-
-/// Makes a name safe for any file system: the last component of a path, without characters that are
-/// forbidden somewhere, unseen, or turn the reading direction (`exe.gpj` shown as `jpg.exe`).
-fn safe_filename(name: &str) -> Option<String> {
-    let name = name.rsplit(['/', '\\']).find(|component| !component.trim().is_empty())?;
-    let name: String = name
-        .chars()
-        .filter(|char| !char.is_control() && !is_format(*char))
-        .map(|char| if "<>:\"|?*".contains(char) { '_' } else { char })
-        .collect();
-    let name = name.trim_start_matches(['.', ' ']).trim_end_matches(['.', ' ']).trim();
-    if name.is_empty() {
-        return None;
-    }
-    Some(shorten(name))
-}
-
-/// Characters without a shape of their own: bidirectional controls, zero-width ones, byte order marks.
-fn is_format(char: char) -> bool {
-    matches!(char, '\u{61c}' | '\u{200b}'..='\u{200f}' | '\u{2028}'..='\u{202e}' | '\u{2060}'..='\u{206f}' | '\u{feff}')
-}
-
-/// Cuts the middle, so that the extension stays.
-fn shorten(name: &str) -> String {
-    if name.len() <= limit::FILENAME_BYTES {
-        return name.to_owned();
-    }
-    let (stem, extension) = match name.rsplit_once('.') {
-        Some((stem, extension)) if extension.len() <= 16 => (stem, format!(".{extension}")),
-        _ => (name, String::new()),
-    };
-    let mut stem = stem.to_owned();
-    limit::cut(&mut stem, limit::FILENAME_BYTES - extension.len());
-    stem + &extension
+    if part.encoding.is_all_or_nothing() { see(Encoding::Identity).0 } else { seen }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    #[test]
-    fn names_are_made_safe() {
-        for (name, expected) in [
-            ("report.pdf", Some("report.pdf")),
-            ("../../etc/passwd", Some("passwd")),
-            ("C:\\Users\\ada\\report.pdf", Some("report.pdf")),
-            ("dir/", Some("dir")),
-            (".bashrc", Some("bashrc")),
-            ("..", None),
-            ("", None),
-            (" a\u{0}b\n.txt ", Some("ab.txt")),
-            ("a:b?.txt", Some("a_b_.txt")),
-            ("annexe\u{202e}gpj.exe", Some("annexegpj.exe")),
-            ("Grüße €.pdf", Some("Grüße €.pdf")),
-        ] {
-            assert_eq!(safe_filename(name).as_deref(), expected, "{name:?}");
-        }
-    }
-
-    #[test]
-    fn a_long_name_keeps_its_extension() {
-        let name = safe_filename(&format!("{}.pdf", "ü".repeat(500))).unwrap();
-
-        assert!(name.len() <= limit::FILENAME_BYTES);
-        assert!(name.ends_with("ü.pdf"));
-    }
 
     #[test]
     fn the_part_index_finds_the_bytes_again() {
@@ -174,5 +161,20 @@ mod tests {
         assert_eq!(attached(source, 2).unwrap(), b"abc");
         assert_eq!(attached(source, 0), None);
         assert_eq!(attached(source, 3), None);
+    }
+
+    #[test]
+    fn bytes_that_cannot_be_decoded_are_given_as_they_are() {
+        let source =
+            b"Content-Type: application/pdf\r\nContent-Transfer-Encoding: base64\r\n\r\nYWJj, not base64";
+
+        assert_eq!(attached(source, 0).unwrap(), b"YWJj, not base64");
+    }
+
+    #[test]
+    fn what_is_packed_into_a_text_is_found_behind_it() {
+        let source = b"Subject: x\r\n\r\nsee\r\nbegin 644 cat.txt\r\n#0V%T\r\n`\r\nend\r\nbye\r\n";
+
+        assert_eq!(attached(source, 2).unwrap(), b"Cat");
     }
 }

@@ -1,26 +1,33 @@
 //! The body of a mail: which parts it is, its text, and its HTML.
 
 use std::borrow::Cow;
-use std::collections::{BTreeMap, BTreeSet, HashSet};
+use std::collections::{BTreeMap, BTreeSet};
 
 use sha2::{Digest as _, Sha256};
 
+use crate::mail::charset::{Charset, Decoded};
+use crate::mail::html::Outline;
 use crate::mail::part::{Disposition, Part};
-use crate::mail::{Defect, charset, fingerprint, html, limit};
+use crate::mail::reference::References;
+use crate::mail::{Defect, charset, fingerprint, flowed, html, limit};
 
 /// What a person reads.
 #[derive(Default)]
 pub(super) struct Body {
     /// The text, with LF line ends.
     pub(super) text: String,
+    /// Whether the text was made from the HTML.
+    pub(super) is_from_html: bool,
+    /// The HTML as text, with what its elements say about it, if there is any.
+    pub(super) outline: Option<Outline>,
     /// The HTML, sanitised, if there is any and it can be shown.
     pub(super) html: Option<String>,
     /// Every part that is in it, in order.
     pub(super) parts: Vec<usize>,
     /// What stands for each part in the fingerprint.
     pub(super) digests: Vec<[u8; 32]>,
-    /// The Content-IDs that its HTML refers to.
-    pub(super) content_ids: HashSet<String>,
+    /// What its HTML refers to among the other parts.
+    pub(super) references: References,
 }
 
 /// Reads the body out of a message's parts.
@@ -34,17 +41,37 @@ pub(super) fn read(parts: &[Part<'_>], defects: &mut BTreeSet<Defect>) -> Body {
             let (text, digest) = decode(part, &mut budget, defects);
             body.parts.push(index);
             body.digests.push(digest);
-            texts.insert(index, Section { text, is_html: part.media_type == "text/html" });
+            let is_html = part.media_type == "text/html";
+            let text = match part.flow {
+                Some(flow) if !is_html => flowed::join(&text, flow).into(),
+                _ => text,
+            };
+            texts.insert(index, Section { text, is_html });
         }
     }
     for section in texts.values().filter(|section| section.is_html) {
-        body.content_ids.extend(html::content_ids(&section.text).take(limit::PARTS));
+        body.references.add(&section.text, parts);
     }
-    body.html = whole_html(chosen.html.iter().filter_map(|index| texts.get(index)), defects);
-    body.text = whole_text(chosen.text.iter().filter_map(|index| texts.get(index)), defects);
+    let sections =
+        |indices: &[usize]| indices.iter().filter_map(|index| texts.get(index)).collect::<Vec<_>>();
+    let (in_text, in_html) = (sections(&chosen.text), sections(&chosen.html));
+    body.html = whole_html(in_html.iter().copied(), defects);
+    body.outline = in_html.iter().any(|section| section.is_html).then(|| outline(&in_html));
+    body.text = match &body.outline {
+        // Taken apart once only.
+        Some(outline) if chosen.text == chosen.html => {
+            body.is_from_html = true;
+            outline.text.clone()
+        }
+        _ => outline(&in_text).text,
+    };
     // Some programs send an empty text beside the HTML.
-    if body.text.trim().is_empty() && texts.values().any(|section| section.is_html) {
-        body.text = whole_text(chosen.html.iter().filter_map(|index| texts.get(index)), defects);
+    if let Some(outline) = body.outline.as_ref().filter(|_| body.text.trim().is_empty()) {
+        body.is_from_html = true;
+        body.text.clone_from(&outline.text);
+    }
+    if limit::cut(&mut body.text, limit::TEXT_BYTES) {
+        defects.insert(Defect::TooLong);
     }
     body
 }
@@ -156,7 +183,14 @@ fn decode<'a>(
     if !sound {
         defects.insert(Defect::BrokenEncoding);
     }
-    let (text, faithful) = charset::decode(bytes, part.charset.as_deref());
+    let named = part.charset.as_deref().and_then(Charset::of);
+    let is_silent = named.is_none() && part.media_type == "text/html";
+    let declared = is_silent.then(|| html::declared_charset(&bytes)).flatten();
+    let charset = named.or_else(|| Charset::of(declared.as_deref()?));
+    let Decoded { text, faithful, guessed } = charset::decode_as(bytes, charset);
+    if guessed {
+        defects.insert(Defect::CharsetGuessed);
+    }
     // A text that was cut may end inside a character.
     if !faithful && content.len() == part.content.len() {
         defects.insert(Defect::BrokenCharset);
@@ -169,20 +203,20 @@ fn decode<'a>(
     (text, digest)
 }
 
-fn whole_text<'s>(sections: impl Iterator<Item = &'s Section<'s>>, defects: &mut BTreeSet<Defect>) -> String {
-    let mut whole = String::new();
+/// Sections as one text.
+fn outline(sections: &[&Section<'_>]) -> Outline {
+    let mut whole = Outline::default();
     for section in sections {
-        if !whole.is_empty() && !whole.ends_with('\n') {
-            whole.push('\n');
+        if !whole.text.is_empty() && !whole.text.ends_with('\n') {
+            whole.text.push('\n');
         }
         if section.is_html {
-            whole.push_str(&html::to_text(&section.text));
+            whole.append(html::outline(&section.text));
         } else {
-            push_lines(&mut whole, &section.text);
+            let mut lines = Outline::default();
+            push_lines(&mut lines.text, &section.text);
+            whole.append(lines);
         }
-    }
-    if limit::cut(&mut whole, limit::TEXT_BYTES) {
-        defects.insert(Defect::TooLong);
     }
     whole
 }

@@ -7,6 +7,7 @@ use std::borrow::Cow;
 
 use memchr::{memchr, memchr2};
 
+use crate::mail::charset::Charset;
 use crate::mail::{charset, encoded_word, limit};
 
 /// What some programs put before everything they save.
@@ -28,6 +29,8 @@ pub(super) struct Field<'a> {
     pub(super) name: &'a str,
     /// What follows the colon: still folded and encoded.
     value: &'a [u8],
+    /// The charset of bytes that are not UTF-8, the same for all fields of a header.
+    charset: Option<Charset>,
 }
 
 impl<'a> Header<'a> {
@@ -44,6 +47,7 @@ impl<'a> Header<'a> {
             let end_of_first_line = end_of_line(source, at);
             let line = source.get(at..end_of_first_line).unwrap_or_default();
             if matches!(line, b"\n" | b"\r\n") {
+                header.find_charset();
                 return (header, source.get(end_of_first_line..).unwrap_or_default());
             }
             let mut end = end_of_first_line;
@@ -57,7 +61,7 @@ impl<'a> Header<'a> {
                     kept += end - at;
                     let colon = memchr(b':', line).unwrap_or_default();
                     let value = source.get(at + colon + 1..end).unwrap_or_default();
-                    header.fields.push(Field { name, value });
+                    header.fields.push(Field { name, value, charset: None });
                 }
                 Some(_) => header.complete = false,
                 None if header.fields.is_empty() && header.complete => {
@@ -67,7 +71,22 @@ impl<'a> Header<'a> {
             }
             at = end;
         }
+        header.find_charset();
         (header, &[])
+    }
+
+    /// Finds out what the fields' bytes are in where they are not UTF-8: the charset of the text, as most programs have
+    /// it that write raw bytes, or else the one that all of them look like. A subject alone is too short to tell.
+    fn find_charset(&mut self) {
+        let is_raw = |field: &&Field<'a>| std::str::from_utf8(field.value).is_err();
+        let Some(first) = self.fields.iter().position(|field| is_raw(&field)) else { return };
+        let raw = self.fields.iter().skip(first).filter(is_raw);
+        let bytes = raw.flat_map(|field| [field.value, b"\n"]).collect::<Vec<_>>().concat();
+        let named = self.first("Content-Type").and_then(|field| charset_of(field.value));
+        let charset = Charset::of_raw(&bytes, named);
+        for field in &mut self.fields {
+            field.charset = Some(charset);
+        }
     }
 
     /// All fields in order.
@@ -89,7 +108,7 @@ impl<'a> Header<'a> {
 impl<'a> Field<'a> {
     /// The value on one line, as text, with its encoded words as they stand.
     pub(super) fn text(&self) -> Cow<'a, str> {
-        charset::decode(unfold(self.value), None).0
+        charset::decode_raw(unfold(self.value), self.charset)
     }
 
     /// The value on one line, encoded words decoded.
@@ -101,6 +120,13 @@ impl<'a> Field<'a> {
     pub(super) fn raw(&self) -> &'a [u8] {
         self.value
     }
+}
+
+/// The charset that a Content-Type names.
+fn charset_of(content_type: &[u8]) -> Option<Charset> {
+    let value = String::from_utf8_lossy(content_type).to_ascii_lowercase();
+    let (_, label) = value.split_once("charset=")?;
+    Charset::of(label.split([';', ' ', '\r', '\n']).next()?)
 }
 
 /// Where the line that starts at `at` ends: behind its line feed.
@@ -193,6 +219,19 @@ mod tests {
     fn eight_bit_values_are_read_as_utf8_or_else_as_windows_1252() {
         assert_eq!(fields("A: Grüße\n"), [("A", "Grüße".to_owned())]);
         assert_eq!(Header::split(b"A: Gr\xfc\xdfe\n").0.first("a").unwrap().decoded(), "Grüße");
+    }
+
+    #[test]
+    fn eight_bit_values_are_read_in_the_charset_of_the_text_or_in_the_one_they_look_like() {
+        let subject = |source: &[u8]| Header::split(source).0.first("Subject").unwrap().decoded();
+        let koi8 = b"From: \xe9\xd7\xc1\xce \xf0\xc5\xd4\xd2\xcf\xd7 <ivan@example.com>\nSubject: \xf7\xc8\xcf\xc4\n\n";
+        let named = b"Subject: \xd1\xf7\xb8\xf2\nContent-Type: text/plain; charset=\"windows-1251\"\n\n";
+        let misnamed = b"Subject: \xd1\xf7\xb8\xf2, \xec\xee\xe9 \xe7\xe0\xea\xe0\xe7\nContent-Type: text/plain; charset=utf-8\n\n";
+
+        assert_eq!(subject(koi8), "Вход");
+        assert_eq!(subject(named), "Счёт");
+        assert_eq!(subject(misnamed), "Счёт, мой заказ");
+        assert_eq!(subject(b"Subject: \x1b$B$\"\x1b(B\n\n"), "あ");
     }
 
     #[test]

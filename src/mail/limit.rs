@@ -16,7 +16,7 @@ pub(super) const FIELDS: usize = 1_000;
 pub(super) const VALUE_BYTES: usize = 64 * 1024;
 
 /// Longest Content-Type or Content-Disposition read. A file name of 255 characters, percent-encoded and cut
-/// into continuations, takes 3 KiB. Merging continuations is quadratic, so this limit is small.
+/// into continuations, takes 3 KiB.
 pub(super) const PARAMETER_BYTES: usize = 8 * 1024;
 
 /// Longest subject and display name kept, in characters: what one line of a header may hold (RFC 5322 §2.1.1).
@@ -59,6 +59,12 @@ pub(super) const BODY_BYTES: usize = 3 * TEXT_BYTES;
 /// Largest HTML body, before and after it is sanitised.
 pub(super) const HTML_BYTES: usize = 1024 * 1024;
 
+/// Bytes of HTML in which it may say its charset: twice of what browsers look at.
+pub(super) const HTML_PRESCAN_BYTES: usize = 2 * 1024;
+
+/// Largest image kept inside HTML, as it is written there: what signatures have, not photographs.
+pub(super) const HTML_IMAGE_BYTES: usize = 64 * 1024;
+
 /// How deep elements may nest. The HTML parser's work for one tag grows with the depth it stands at.
 pub(super) const HTML_DEPTH: usize = 512;
 
@@ -73,6 +79,49 @@ pub(super) const HTML_ESCAPING: u64 = 20_000_000_000;
 
 /// Attributes one tag may have. The HTML parser compares each with all before it.
 pub(super) const HTML_ATTRIBUTES: usize = 256;
+
+/// Bytes read of a part that holds a report, or that returns a mail with one.
+pub(super) const REPORT_BYTES: usize = 256 * 1024;
+
+/// Bytes read of a text that may be a mail server's notice.
+pub(super) const NOTICE_BYTES: usize = 64 * 1024;
+
+/// Recipients kept of a report.
+pub(super) const RECIPIENTS_REPORTED: usize = 100;
+
+/// Ids kept of those that a returned mail refers to: the newest.
+pub(super) const REFERENCES_REPORTED: usize = 20;
+
+/// Longest diagnostic kept, in characters.
+pub(super) const DIAGNOSTIC_CHARS: usize = 500;
+
+/// Longest domain kept, in characters (RFC 1035 §3.1).
+pub(super) const DOMAIN_CHARS: usize = 255;
+
+/// Longest word kept of those that a report chooses from a list, in characters.
+pub(super) const KEYWORD_CHARS: usize = 40;
+
+/// Places in one HTML body at which a quote, a signature or the like begins or ends. With more of them nobody can say
+/// what is whose.
+pub(super) const MARKS: usize = 1_000;
+
+/// Lines of a text in which the reply is looked for. What is below them is what the last of them is.
+pub(super) const REPLY_LINES: usize = 20_000;
+
+/// Levels of what is packed into what: a `winmail.dat` in a signed mail, messages attached in it.
+pub(super) const PACKED_DEPTH: usize = 4;
+
+/// Pieces of unpacked bytes that are kept while a mail is read.
+pub(super) const UNPACKED: usize = 128;
+
+/// Groups of RTF whose settings are remembered.
+pub(super) const RTF_DEPTH: usize = 256;
+
+/// Encoded bytes of a calendar that are read.
+pub(super) const CALENDAR_BYTES: usize = 1024 * 1024;
+
+/// Bytes of an attachment that are looked at for its type: up to where the volume of an ISO 9660 image says so.
+pub(super) const HEAD_BYTES: usize = 33 * 1024;
 
 /// Cuts `text` to at most `bytes` bytes, between two characters; says whether it did.
 pub(super) fn cut(text: &mut String, bytes: usize) -> bool {

@@ -5,27 +5,35 @@ use std::panic::catch_unwind;
 
 use sha2::{Digest, Sha256};
 
+use crate::mail::attachment::Beside;
 use crate::mail::body::{self, Body};
+use crate::mail::filename::Names;
 use crate::mail::header::{Field, Header};
+use crate::mail::packed::{Opened, Unpacked};
 use crate::mail::part::Part;
-use crate::mail::{Address, Defect, Fingerprint, Mail, address, attachment, date, limit, message_id, part};
+use crate::mail::reference::References;
+use crate::mail::reply::Texts;
+use crate::mail::{
+    Address, Attachment, Authentication, Automation, Defect, Facts, Fingerprint, Mail, address, attachment,
+    calendar, date, limit, message_id, packed, part, reply,
+};
 use crate::message::{Extent, Message};
 
 /// Reads a message. Total: see the [module](crate::mail).
 ///
 /// A panic below is caught, so that it costs one mail its content and not the worker its life; the panic
 /// hook still runs, and should print no payload, which may quote the mail.
-pub fn read(message: &Message) -> Mail {
+pub fn read(message: &Message, facts: &Facts) -> Mail {
     let first = match message.extent {
         Extent::Whole => whole,
         Extent::Header => header_only,
     };
-    read_with(first, message)
+    read_with(first, message, facts)
 }
 
-fn read_with(first: fn(&Message) -> Mail, message: &Message) -> Mail {
-    catch_unwind(|| first(message))
-        .or_else(|_| catch_unwind(|| failed(header_only(message), message)))
+fn read_with(first: fn(&Message, &Facts) -> Mail, message: &Message, facts: &Facts) -> Mail {
+    catch_unwind(|| first(message, facts))
+        .or_else(|_| catch_unwind(|| failed(header_only(message, facts), message)))
         .unwrap_or_else(|_| failed(unread(message), message))
 }
 
@@ -36,22 +44,64 @@ fn failed(mut mail: Mail, message: &Message) -> Mail {
     with_defect(mail, Defect::ParserFailed)
 }
 
-fn whole(message: &Message) -> Mail {
+fn whole(message: &Message, facts: &Facts) -> Mail {
     let mut defects = BTreeSet::new();
+    let unpacked = Unpacked::new();
     let (header, content) = Header::split(&message.source);
-    let parts = part::parts(&header, content, &mut defects);
-    let body = body::read(&parts, &mut defects);
-    let (attachments, mut identities): (Vec<_>, Vec<_>) = leaves(&parts)
-        .filter(|(index, _)| !body.parts.contains(index))
-        .map(|(index, part)| attachment::read(index, part, &body.content_ids, &mut defects))
-        .unzip();
-    let mut mail = Mail { attachments, ..fields(message, &header, defects) };
+    let opened = packed::open(part::parts(&header, content, &mut defects), &unpacked, &mut defects);
+    let mut body = body::read(&opened.parts, &mut defects);
+    opened.complete(&mut body, &mut defects);
+    let (attachments, mut identities) = attachments(&opened, &body, &mut defects);
+    let mail = fields(message, &header, defects);
+    let mut mail = Mail {
+        attachments,
+        calendar: calendar::find(opened.parts.iter()).or(opened.calendar.clone()),
+        protection: opened.protection,
+        ..mail
+    };
     if mail.defects.iter().any(|defect| leaves_out(*defect)) {
         identities.push(Sha256::digest(&message.source).into());
     }
-    mail.fingerprint = Fingerprint::of(&mail, &body.digests, &identities);
-    let Body { text, html, .. } = body;
-    Mail { text, html, ..mail }
+    mail.fingerprint = Fingerprint::of(&mail, &opened.digests(&body), &identities);
+    let Body { text, html, is_from_html, outline, .. } = body;
+    let texts = Texts { text: &text, is_from_html, html: outline.as_ref() };
+    let reply = Some(reply::extract(texts, reply::Facts::of(&mail)));
+    judged(Mail { text, reply, html, ..mail }, &header, &opened.parts, facts)
+}
+
+/// With what follows from the rest: who wrote it, and whether that is true.
+fn judged(mail: Mail, header: &Header<'_>, parts: &[Part<'_>], facts: &Facts) -> Mail {
+    let (automation, report) = Automation::judge(&mail, header, parts, facts);
+    let authentication = Authentication::of(&mail, header, facts);
+    Mail { automation, report, authentication, ..mail }
+}
+
+/// Every part that is not the body and nothing but a wrapping; and what stands for each in the fingerprint, but for those
+/// that were packed, for their wrapping does.
+fn attachments(
+    opened: &Opened<'_>,
+    body: &Body,
+    defects: &mut BTreeSet<Defect>,
+) -> (Vec<Attachment>, Vec<[u8; 32]>) {
+    let mut shown = References::default();
+    body.html.iter().for_each(|html| shown.add(html, &opened.parts));
+    let beside = Beside { references: &body.references, shown: &shown };
+    let mut names = Names::default();
+    let (mut attachments, mut identities) = (Vec::new(), Vec::new());
+    for (index, part) in opened.leaves() {
+        if body.parts.contains(&index) {
+            continue;
+        }
+        let (mut attachment, identity) = attachment::read(index, part, &beside, defects);
+        if index < opened.own {
+            identities.push(identity);
+        }
+        if !opened.replaced.contains(&index) {
+            attachment.filename = attachment.filename.map(|name| names.give(name));
+            attachments.push(attachment);
+        }
+    }
+    (attachments, identities)
 }
 
 /// Whether a mail with this defect may hold more than is compared by its fields, texts and attachments. Then only the
@@ -61,14 +111,11 @@ fn leaves_out(defect: Defect) -> bool {
     matches!(defect, Defect::TooMany | Defect::TooLong)
 }
 
-fn leaves<'p, 'a>(parts: &'p [Part<'a>]) -> impl Iterator<Item = (usize, &'p Part<'a>)> {
-    parts.iter().enumerate().filter(|(_, part)| part.children.is_empty())
-}
-
-fn header_only(message: &Message) -> Mail {
+fn header_only(message: &Message, facts: &Facts) -> Mail {
     let (header, _) = Header::split(&message.source);
     let mut mail = fields(message, &header, BTreeSet::new());
     mail.fingerprint = Fingerprint::of(&mail, &[], &[]);
+    let mail = judged(mail, &header, &[], facts);
     match message.extent {
         Extent::Whole => mail,
         Extent::Header => with_defect(mail, Defect::Oversized),
@@ -113,12 +160,13 @@ fn fields(message: &Message, header: &Header<'_>, mut defects: BTreeSet<Defect>)
         ..Mail::unread(message.listed.internal_date, message.source.len() as u64)
     };
     let mut defects = fields.defects;
-    for (missing, defect) in [
+    for (is_wrong, defect) in [
         (mail.from.as_ref().is_none_or(|from| from.address.is_empty()), Defect::NoFrom),
         (mail.message_id.is_none(), Defect::NoMessageId),
         (mail.date.is_none(), Defect::NoDate),
+        (mail.date.is_some_and(|date| date::is_doubtful(date, mail.received)), Defect::DoubtfulDate),
     ] {
-        if missing {
+        if is_wrong {
             defects.insert(defect);
         }
     }
@@ -221,7 +269,7 @@ mod tests {
         Message { listed, source: source.as_bytes().to_vec(), extent: Extent::Whole }
     }
 
-    fn panics(_: &Message) -> Mail {
+    fn panics(_: &Message, _: &Facts) -> Mail {
         panic!("as a parser might")
     }
 
@@ -229,7 +277,7 @@ mod tests {
     fn a_panic_costs_the_content_and_not_the_header() {
         let message = message("Subject: =?utf-8?q?=C3=BC?=\r\nFrom: a@example.com\r\n\r\nbody");
 
-        let mail = read_with(panics, &message);
+        let mail = read_with(panics, &message, &Facts::default());
 
         assert_eq!(mail.subject, "ü");
         assert_eq!(mail.text, "");

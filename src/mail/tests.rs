@@ -1,13 +1,14 @@
 //! What holds for every mail: reading ends, soon, with a `Mail` within limits, and tells the same mail by its
 //! content.
 
+mod fingerprint;
+
 use std::fmt::Write as _;
 use std::fs;
 use std::path::Path;
 use std::sync::LazyLock;
 use std::time::{Duration, Instant};
 
-use base64::Engine as _;
 use chrono::DateTime;
 use proptest::prelude::*;
 
@@ -19,6 +20,10 @@ fn message(source: impl Into<Vec<u8>>) -> Message {
     let source = source.into();
     let listed = Listed { uid: Uid(1), size: source.len() as u64, internal_date: Some(received) };
     Message { listed, source, extent: Extent::Whole }
+}
+
+fn read(message: &Message) -> Mail {
+    super::read(message, &Facts::new(["support@example.com"], Authserv::Exchange))
 }
 
 /// Reads a mail that is made to exhaust the reader.
@@ -56,8 +61,21 @@ fn assert_within_limits(mail: &Mail) {
         }
     }
     assert!(mail.text.len() <= limit::TEXT_BYTES && !mail.text.contains('\r'));
+    let reply = mail.reply.as_ref().and_then(|reply| reply.text.as_ref());
+    assert!(reply.is_none_or(|reply| !reply.trim().is_empty()));
+    assert!(!mail.reply_text().is_empty() || mail.text.is_empty());
     if let Some(html) = &mail.html {
         assert!(html.len() <= limit::HTML_BYTES);
+    }
+    let automation = &mail.automation;
+    assert!(automation.signals.is_sorted_by(|one, next| one < next), "each once, in order");
+    assert!(automation.verdict == Verdict::Human || automation.suppress_auto_response);
+    if let Some(report) = &mail.report {
+        assert_ne!(automation.verdict, Verdict::Human);
+        report::tests::assert_within_limits(report);
+    }
+    if let Some(server) = mail.authentication.as_ref().and_then(|found| found.server.as_ref()) {
+        assert!(server.len() <= limit::DOMAIN_CHARS && !server.contains(char::is_control));
     }
     // A panic would not show otherwise: it is caught.
     assert!(!mail.defects.contains(&Defect::ParserFailed));
@@ -66,7 +84,8 @@ fn assert_within_limits(mail: &Mail) {
 
 static GOLDEN_MAILS: LazyLock<Vec<Vec<u8>>> = LazyLock::new(|| {
     let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/mail");
-    let paths = fs::read_dir(folder).unwrap().map(|entry| entry.unwrap().path());
+    let replies = fs::read_dir(folder.join("reply")).unwrap();
+    let paths = fs::read_dir(folder).unwrap().chain(replies).map(|entry| entry.unwrap().path());
     let mut paths: Vec<_> = paths.filter(|path| path.extension().is_some_and(|e| e == "eml")).collect();
     paths.sort();
     paths.iter().map(|path| fs::read(path).unwrap()).collect()
@@ -86,7 +105,10 @@ proptest! {
             "message/rfc822", "--b", "--b--", "Content-Transfer-Encoding: base64", "quoted-printable", "=?utf-8?q?",
             "=?utf-8?b?", "?=", "=C3=", "<a@b>", "<", ">", "\"", "(", ";", ":", ",", "=", "name*0*=x'y'%z;",
             "charset=iso-2022-jp", "\x1b$B", "é", "\0", "<p>", "<table>", "<b>", "</p>", "<!--", "&amp;", "cid:", "YWJj",
-            "3 Mar 2026 09:05:07 +0100", "filename=\"../a\"", "x",
+            "3 Mar 2026 09:05:07 +0100", "filename=\"../a\"", "x", "Return-Path: <>", "X-Failed-Recipients: ",
+            "multipart/report; report-type=delivery-status; boundary=b", "message/delivery-status", "Status: 5.1.1",
+            "Final-Recipient: rfc822;", "message/feedback-report", "Feedback-Type: ", "Disposition: ", "text/calendar",
+            "Authentication-Results: spf=", "Auto-Submitted: ", "auto-replied", "METHOD:REQUEST", "mailer-daemon@x.example",
         ][..]), 0..60),
     ) {
         assert_within_limits(&read(&message(pieces.concat())));
@@ -153,7 +175,16 @@ fn a_hundred_thousand_fields_are_a_thousand() {
 
 #[test]
 fn an_endless_subject_is_cut() {
-    for piece in ["x", "=?ab?q?x", "=?utf-8?b?YQ==?= ", "=?utf-8?q?=C3?= "] {
+    for piece in [
+        "x",
+        "=?ab?q?x",
+        "=?utf-8?b?YQ==?= ",
+        "=?utf-8?b?YQ?= ",
+        "=?utf-8?b?Y?= ",
+        "=?utf-8?q?=C3?= ",
+        "=?utf-8?q?=3D=3Futf-8=3Fq=3Fx=3F=3D?= ",
+        "=?iso-2022-jp?b?GyRCJA?= ",
+    ] {
         let source = format!("Subject: {}\n\nthe text\n", piece.repeat(400_000 / piece.len()));
 
         let mail = read_hostile(source);
@@ -200,6 +231,43 @@ fn a_single_long_line_is_cut() {
 }
 
 #[test]
+fn charsets_that_never_come_to_rest_cost_no_more_than_their_length() {
+    for (label, piece) in [
+        ("iso-2022-jp", &b"\x1b$B$"[..]),
+        ("iso-2022-jp", b"\x1b(I\x0ex"),
+        ("us-ascii", b"\x1b$)C\x1b"),
+        ("hz-gb-2312", b"~{~"),
+        ("utf-7", b"+AAA"),
+        ("utf-7", b"+ "),
+        ("utf-16", b"\xd8\n"),
+        ("utf-32", b"\xff"),
+        ("cp437", b"\xff"),
+        ("utf-8", b"\xff\n\xc3\xbc\xff\n\xc3\xbc\n"),
+        ("iso-8859-2", b"\x80 \xc3"),
+        ("shift_jis", b"\xfd\xc3"),
+        ("x-unknown", b"\xfc"),
+        ("x-unknown", b"plain plain \xfc\n"),
+    ] {
+        let head = format!("Content-Type: text/plain; charset={label}; format=flowed\n\n");
+
+        let mail = read_hostile([head.as_bytes(), &piece.repeat(2_000_000 / piece.len())].concat());
+
+        assert!(!mail.text.is_empty(), "{label}");
+    }
+}
+
+#[test]
+fn lines_that_never_end_flow_no_longer_than_they_are() {
+    for piece in ["x \n", "> \n", ">", "> > x \n", " "] {
+        let body = piece.repeat(2_000_000 / piece.len());
+
+        let mail = read_hostile(format!("Content-Type: text/plain; format=flowed\n\n{body}"));
+
+        assert!(mail.text.len() <= 2 * body.len(), "{piece}");
+    }
+}
+
+#[test]
 fn html_that_would_exhaust_its_parser_is_read_as_text() {
     let formatting = (0..600).map(|i| format!("<b id={i}>")).collect::<Vec<_>>().concat();
     let attributes = (0..50_000).map(|i| format!("a{i} ")).collect::<Vec<_>>().concat();
@@ -215,6 +283,26 @@ fn html_that_would_exhaust_its_parser_is_read_as_text() {
         assert_eq!(mail.html, None);
         assert!(mail.defects.contains(&Defect::HtmlTooComplex));
         assert!(mail.text.contains('x'));
+    }
+}
+
+#[test]
+fn endless_reports_and_notices_cost_no_more_than_their_length() {
+    let head = |kind: &str| format!("From: mailer-daemon@x.example\nReturn-Path: <>\nContent-Type: {kind}\n");
+    for source in [
+        head("message/delivery-status") + "\n" + &"Final-Recipient: rfc822; a@x\n\n".repeat(100_000),
+        head("message/delivery-status") + "\n" + &"\n".repeat(2_000_000),
+        head("message/delivery-status") + "\n" + &"no field\n".repeat(200_000),
+        head("message/feedback-report") + "\n" + &"Original-Rcpt-To: <".repeat(100_000),
+        head("text/plain") + "\n" + &"a@b.c".repeat(400_000),
+        head("text/plain") + "\n" + &"<a@b.c>\n".repeat(200_000),
+        head("text/plain") + "\n" + &"Message-ID:\n".repeat(200_000),
+        head("text/plain") + "\n" + &"Action: failed\n\n".repeat(100_000),
+        head("text/calendar") + "\n" + &"a:".repeat(1_000_000),
+        head("text/plain") + &format!("X-Failed-Recipients: {}\n\n", "a@b.c,".repeat(60_000)),
+        head("text/plain") + &format!("Subject: {}\n\n", "[".repeat(400_000)),
+    ] {
+        read_hostile(source);
     }
 }
 
@@ -248,94 +336,18 @@ const PLAIN: &str = "From: =?utf-8?q?J=C3=B6rg?= <j@example.com>\r\nSubject: Hel
     --one\r\nContent-Type: message/rfc822\r\n\r\nMessage-ID: <b@example.com>\r\n\
     Content-Type: multipart/mixed; boundary=two\r\n\r\n--two\r\n\r\ninner\r\n--two--\r\n--one--\r\n";
 
-fn fingerprint(source: &str) -> Fingerprint {
-    read(&message(source)).fingerprint
-}
-
 #[test]
-fn a_mail_whose_mime_was_rebuilt_keeps_its_fingerprint() {
-    let rebuilt = PLAIN
-        .replace("boundary=one", "boundary=\"other\"")
-        .replace("--one", "--other")
-        .replace("=two", "=three")
-        .replace("--two", "--three")
-        .replace("=?utf-8?q?J=C3=B6rg?=", "=?iso-8859-1?q?J=F6rg?=")
-        .replace("Hello\r\n there", "Hello there")
-        .replace("09:05:07 +0100", "08:05:07 +0000 (UTC)")
-        .replace("quoted-printable", "8bit")
-        .replace("Gr=C3=BC=C3=9Fe=20", "Grüße")
-        .replace("und mehr\r\n", "und mehr")
-        .replace("cGRm\r\ncGRm", "cGRmcGRm")
-        .replace("From:", "X-Added: by a server\r\nFrom:");
-
-    assert_ne!(rebuilt, PLAIN);
-    assert_eq!(fingerprint(&rebuilt), fingerprint(PLAIN));
-}
-
-proptest! {
-    #[test]
-    fn however_a_mail_is_encoded_its_fingerprint_is_the_same(
-        subject in "[a-zé€ ]{0,60}",
-        text in "([a-zé€.=]{0,40}\n){0,5}",
-        width in 1..70_usize,
-    ) {
-        let base64 = |text: &str| base64::engine::general_purpose::STANDARD.encode(text);
-        let qp = |text: &str| text.bytes().map(|byte| format!("={byte:02X}")).collect::<Vec<_>>();
-        let words = |text: &str| {
-            let words = text.as_bytes().chunks(width).map(|piece| format!("=?utf-8?q?{}?=", qp_of(piece)));
-            words.collect::<Vec<_>>().join("\r\n ")
-        };
-        let mail = |subject: &str, encoding: &str, text: &str| {
-            fingerprint(&format!(
-                "Message-ID: <a@b>\r\nSubject: {subject}\r\nContent-Type: text/plain; charset=utf-8\r\n\
-                 Content-Transfer-Encoding: {encoding}\r\n\r\n{text}"
-            ))
-        };
-        let subject = subject.split_whitespace().collect::<Vec<_>>().join(" ");
-
-        let plain = mail(&subject, "8bit", &text);
-
-        prop_assert_eq!(mail(&words(&subject), "8bit", &text.replace('\n', "\r\n")), plain);
-        prop_assert_eq!(mail(&format!("=?utf-8?b?{}?=", base64(&subject)), "base64", &base64(&text)), plain);
-        let lines: Vec<String> = qp(&text).chunks(width).map(<[String]>::concat).collect();
-        prop_assert_eq!(mail(&subject.replace(' ', "\r\n "), "quoted-printable", &lines.join("=\r\n")), plain);
-    }
-}
-
-fn qp_of(bytes: &[u8]) -> String {
-    bytes.iter().map(|byte| format!("={byte:02X}")).collect::<Vec<_>>().concat()
-}
-
-#[test]
-fn a_mail_that_differs_in_anything_a_person_sees_differs_in_its_fingerprint() {
-    for (old, new) in [
-        ("Hello", "Hallo"),
-        ("j@example.com", "k@example.com"),
-        ("J=C3=B6rg", "Georg"),
-        ("<a@example.com>", "<c@example.com>"),
-        ("09:05:07", "09:05:08"),
-        ("und mehr", "und weniger"),
-        ("cGRm\r\n", "cGRn\r\n"),
-        ("<b@example.com>", "<d@example.com>"),
-    ] {
-        assert_ne!(fingerprint(&PLAIN.replacen(old, new, 1)), fingerprint(PLAIN), "{old} → {new}");
-    }
-}
-
-#[test]
-fn the_time_of_receipt_tells_apart_only_what_nothing_else_does() {
-    let later = |source: &str| {
-        let mut message = message(source);
-        message.listed.internal_date = None;
-        read(&message).fingerprint
+fn a_mail_came_when_the_server_says_or_when_it_was_sent_if_that_can_be_true() {
+    let came_at = |date: &str, received: bool| {
+        let mut message = message(format!("Date: {date}\n\n"));
+        message.listed.internal_date = message.listed.internal_date.filter(|_| received);
+        read(&message).came_at().map(|date| date.to_rfc3339())
     };
 
-    assert_ne!(later("Subject: x\n\n"), fingerprint("Subject: x\n\n"));
-    assert_eq!(later("Message-ID: <a@b>\n\n"), fingerprint("Message-ID: <a@b>\n\n"));
-    assert_eq!(
-        later("Date: 3 Mar 2026 09:05:07 +0100\n\n"),
-        fingerprint("Date: 3 Mar 2026 09:05:07 +0100\n\n")
-    );
+    assert_eq!(came_at("1 Mar 2026 10:00:00 +0000", true).as_deref(), Some("2026-03-03T08:05:09+00:00"));
+    assert_eq!(came_at("1 Mar 2026 10:00:00 +0000", false).as_deref(), Some("2026-03-01T10:00:00+00:00"));
+    assert_eq!(came_at("1 Mar 2139 10:00:00 +0000", false), None);
+    assert_eq!(came_at("long ago", false), None);
 }
 
 #[test]
@@ -346,34 +358,5 @@ fn nothing_of_a_mail_is_in_its_debug_form() {
 
     for private in ["Jörg", "example.com", "Hello", "Grüße", "a.pdf"] {
         assert!(!debug.contains(private), "{debug}");
-    }
-}
-
-#[test]
-fn mails_that_differ_only_in_what_is_not_read_are_not_copies() {
-    let text = "x".repeat(limit::BODY_BYTES);
-    let parts =
-        |end| format!("Content-Type: multipart/mixed; boundary=b\n\n{}{end}", "--b\n\nx\n".repeat(1_200));
-    let bytes =
-        |byte| [&b"Message-ID: <a@b>\nContent-Type: text/plain; charset=utf-8\n\n"[..], &[byte]].concat();
-    let id = |end| format!("Date: 3 Mar 2026 09:05:07 +0100\nMessage-ID: <{}{end}>\n\n", "x".repeat(2_000));
-    let subject = |end| format!("Message-ID: <a@b>\nSubject: {}{end}\n\n", "x".repeat(2_000));
-    let header = |end| format!("Message-ID: <a@b>\nSubject: {}{end}\n\n", "x".repeat(limit::HEADER_BYTES));
-    let attached = |end| format!("Message-ID: <a@b>\nContent-Type: message/rfc822\n\nSubject: a\n\n{end}");
-    for (one, other) in [
-        (
-            format!("Message-ID: <a@b>\n\n{text}1").into_bytes(),
-            format!("Message-ID: <a@b>\n\n{text}2").into_bytes(),
-        ),
-        (parts(1).into_bytes(), parts(2).into_bytes()),
-        (bytes(0xfe), bytes(0xff)),
-        (id(1).into_bytes(), id(2).into_bytes()),
-        (subject(1).into_bytes(), subject(2).into_bytes()),
-        (header(1).into_bytes(), header(2).into_bytes()),
-        (attached(1).into_bytes(), attached(2).into_bytes()),
-    ] {
-        let (one, other) = (read(&message(one.clone())).fingerprint, read(&message(other)).fingerprint);
-
-        assert_ne!(one, other);
     }
 }

@@ -6,13 +6,21 @@ use std::borrow::Cow;
 
 use memchr::memchr;
 
+use crate::mail::uuencode;
+
+/// What base64 has to stand for before it is told from words in other text.
+const SURE_BYTES: usize = 18;
+
 /// How the bytes of a part are written.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub(super) enum Encoding {
     /// As they are: `7bit`, `8bit`, `binary`, or nothing said.
+    #[default]
     Identity,
     Base64,
     QuotedPrintable,
+    /// As a file among the lines of a text.
+    Uuencode,
     /// In a way we don't know. They are taken as they are.
     Unknown,
 }
@@ -21,22 +29,21 @@ impl Encoding {
     /// Reads the field's value.
     pub(super) fn parse(value: &str) -> Self {
         // Some programs add a comment or parameters, which RFC 2045 does not know.
-        let token = value.split([';', ' ', '(', '\t']).next().unwrap_or_default().trim_matches('"');
-        let is = |name: &str| token.eq_ignore_ascii_case(name);
-        if is("base64") {
-            Self::Base64
-        } else if is("quoted-printable") {
-            Self::QuotedPrintable
-        } else if token.is_empty() || is("7bit") || is("8bit") || is("binary") {
-            Self::Identity
-        } else {
-            Self::Unknown
+        let token = value.trim_start().split([';', '(', ',', '\t']).next().unwrap_or_default();
+        // And some spell it `Quoted_Printable`, `7-bit`, `8 bit`.
+        let name: String = token.chars().filter(char::is_ascii_alphanumeric).collect();
+        match name.to_ascii_lowercase().as_str() {
+            "base64" | "xbase64" => Self::Base64,
+            "quotedprintable" | "qp" => Self::QuotedPrintable,
+            "uuencode" | "xuuencode" | "xuue" => Self::Uuencode,
+            "" | "7bit" | "8bit" | "7bits" | "8bits" | "binary" | "none" => Self::Identity,
+            _ => Self::Unknown,
         }
     }
 
-    /// Decodes `raw` into `sink`; `false` means that it is broken. Broken base64 may have filled the sink in
-    /// part, and its raw bytes should be taken instead; in broken quoted-printable what is no escape is
-    /// already left as it stands.
+    /// Decodes `raw` into `sink`; `false` means that it is broken. Broken base64 and uuencode may have filled the
+    /// sink in part, and their raw bytes should be taken instead; in broken quoted-printable what is no escape
+    /// is already left as it stands.
     pub(super) fn decode(self, raw: &[u8], mut sink: impl FnMut(&[u8])) -> bool {
         match self {
             Self::Identity => {
@@ -49,24 +56,91 @@ impl Encoding {
             }
             Self::Base64 => decode_base64(raw, &mut sink),
             Self::QuotedPrintable => decode_quoted_printable(raw, &mut sink),
+            Self::Uuencode => uuencode::decode(raw, &mut sink),
         }
     }
 
-    /// Decodes `raw`, or gives it back if it is broken; `false` beside the bytes says that it is.
+    /// Decodes `raw`, or gives it back if it is broken; `false` beside the bytes says that it is. Of base64 with other
+    /// lines behind it, which servers append to texts without looking, both are given.
     pub(super) fn bytes(self, raw: &[u8]) -> (Cow<'_, [u8]>, bool) {
         if matches!(self, Self::Identity | Self::Unknown) {
             return (raw.into(), self == Self::Identity);
         }
         let mut bytes = Vec::with_capacity(raw.len());
         let sound = self.decode(raw, |piece| bytes.extend_from_slice(piece));
-        if !sound && self == Self::Base64 { (raw.into(), false) } else { (bytes.into(), sound) }
+        if sound || !self.is_all_or_nothing() {
+            return (bytes.into(), sound);
+        }
+        if self != Self::Base64 {
+            return (raw.into(), false);
+        }
+        let (encoded, appended) = raw.split_at_checked(end_of_base64(raw)).unwrap_or_default();
+        match base64(encoded) {
+            Some(bytes) if bytes.len() >= SURE_BYTES => {
+                let line_end: &[u8] = if bytes.ends_with(b"\n") { b"" } else { b"\r\n" };
+                ([bytes.as_slice(), line_end, appended].concat().into(), false)
+            }
+            _ => (raw.into(), false),
+        }
     }
+
+    /// Whether the raw bytes stand for themselves if they can't be decoded.
+    pub(super) fn is_all_or_nothing(self) -> bool {
+        matches!(self, Self::Base64 | Self::Uuencode)
+    }
+}
+
+/// Where base64 ends that has other lines behind it: behind its padding, or before an empty line. 0 if it does not even
+/// begin with a line of base64.
+fn end_of_base64(raw: &[u8]) -> usize {
+    let mut end = 0;
+    for line in raw.split_inclusive(|&byte| byte == b'\n') {
+        let content = line.trim_ascii();
+        let is_base64 = content.iter().all(|&byte| byte == b'=' || bits(byte) < u32::from(BAD));
+        if !is_base64 || content.is_empty() && end > 0 {
+            break;
+        }
+        end += line.len();
+        if content.ends_with(b"=") {
+            break;
+        }
+    }
+    end
 }
 
 /// Decodes base64; `None` if it is broken.
 pub(super) fn base64(raw: &[u8]) -> Option<Vec<u8>> {
     let mut bytes = Vec::new();
     decode_base64(raw, &mut |piece| bytes.extend_from_slice(piece)).then_some(bytes)
+}
+
+/// How base64 ends that comes in pieces.
+#[derive(Default)]
+pub(super) struct Base64End {
+    chars: usize,
+    last: u32,
+    is_padded: bool,
+}
+
+impl Base64End {
+    pub(super) fn push(&mut self, piece: &str) {
+        for byte in piece.bytes().filter(|byte| !byte.is_ascii_whitespace()) {
+            self.is_padded |= byte == b'=';
+            self.chars += 1;
+            self.last = bits(byte);
+        }
+    }
+
+    /// Whether it was cut inside a group: what ends without padding has bits left over, and they are zero.
+    pub(super) fn is_cut(&self) -> bool {
+        !self.is_padded
+            && match self.chars % 4 {
+                1 => true,
+                2 => self.last & 0b1111 != 0,
+                3 => self.last & 0b11 != 0,
+                _ => false,
+            }
+    }
 }
 
 /// The byte that two hexadecimal digits at the start of `bytes` stand for.
@@ -233,8 +307,12 @@ mod tests {
         assert_eq!(Encoding::parse("BASE64"), Encoding::Base64);
         assert_eq!(Encoding::parse("quoted-printable (mine)"), Encoding::QuotedPrintable);
         assert_eq!(Encoding::parse("8bit;"), Encoding::Identity);
+        assert_eq!(Encoding::parse(" \"Base64\" "), Encoding::Base64);
+        assert_eq!(Encoding::parse("Quoted_Printable"), Encoding::QuotedPrintable);
+        assert_eq!(Encoding::parse("8 bit"), Encoding::Identity);
         assert_eq!(Encoding::parse(""), Encoding::Identity);
-        assert_eq!(Encoding::parse("x-uuencode"), Encoding::Unknown);
+        assert_eq!(Encoding::parse("x-uuencode"), Encoding::Uuencode);
+        assert_eq!(Encoding::parse("x-rot13"), Encoding::Unknown);
     }
 
     #[test]
@@ -251,6 +329,27 @@ mod tests {
         assert_eq!(base64(b"Dear all, see below."), None);
         assert_eq!(base64(b"R3J1Z==="), None);
         assert_eq!(Encoding::Base64.bytes(b"Dear all,"), (Cow::Borrowed(&b"Dear all,"[..]), false));
+    }
+
+    #[test]
+    fn lines_behind_base64_are_given_as_they_are() {
+        let text =
+            |raw: &str| String::from_utf8(Encoding::Base64.bytes(raw.as_bytes()).0.into_owned()).unwrap();
+        let encoded = "RGFtZW4gdW5kIEhlcnJlbiwgaWNo\r\nIGJyYXVjaGUgSGlsZmU=\r\n";
+        let decoded = "Damen und Herren, ich brauche Hilfe";
+
+        assert_eq!(
+            text(&format!("{encoded}\r\n-- \r\nfooter\r\n")),
+            format!("{decoded}\r\n\r\n-- \r\nfooter\r\n")
+        );
+        assert_eq!(text(&format!("{encoded}a footer.\r\n")), format!("{decoded}\r\na footer.\r\n"));
+        assert_eq!(
+            text("RGFtZW4gdW5kIEhlcnJlbiwgaWNo\r\n\r\nfooter:\r\na b\r\n"),
+            "Damen und Herren, ich\r\n\r\nfooter:\r\na b\r\n"
+        );
+        for raw in ["Hello\r\n\r\nhow are you?\r\n", "R3J1*\r\n", "Thanks\r\na lot.\r\n"] {
+            assert_eq!(text(raw), raw);
+        }
     }
 
     #[test]

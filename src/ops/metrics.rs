@@ -78,6 +78,7 @@ fn set_mailbox(name: &str, now: &MailboxGauges, uptime: Duration) {
         .set(now.oldest_unprocessed.unwrap_or_default());
     gauge!(metric::MAILBOX_POLL_AGE, labels.iter()).set(now.since_poll.unwrap_or(uptime));
     gauge!(metric::HELD_MESSAGES, labels.iter()).set(count(now.held));
+    gauge!(metric::SUSPENDED_MESSAGES, labels.iter()).set(count(now.suspended));
     gauge!(metric::UNSETTLED_MESSAGES, labels.iter()).set(count(now.unsettled));
     gauge!(metric::MAILBOX_UNHEALTHY, labels.iter()).set(if now.unhealthy { 1.0 } else { 0.0 });
     gauge!(metric::MAILBOX_BACKOFF, labels.iter()).set(now.backoff);
@@ -107,6 +108,9 @@ fn start_mailbox(name: &str) {
     for outcome in metric::MESSAGE_OUTCOMES {
         counter!(metric::MESSAGES, vec![mailbox(), Label::new(metric::OUTCOME, outcome)]).absolute(0);
     }
+    for place in metric::PLACES {
+        counter!(metric::MESSAGES_FILED, vec![mailbox(), Label::new(metric::PLACE, place)]).absolute(0);
+    }
     for kind in metric::MAILBOX_ERROR_KINDS {
         counter!(metric::MAILBOX_ERRORS, vec![mailbox(), Label::new(metric::KIND, kind)]).absolute(0);
     }
@@ -134,6 +138,11 @@ fn describe_counts() {
         "Messages taken in: stored (recorded), a copy of a stored one (duplicate), kept in the mailbox on doubt \
          (held), or taken away by someone else before they could be stored (gone)."
     );
+    describe_counter!(
+        metric::MESSAGES_FILED,
+        "Messages stored: in a ticket that they opened (opened) or that was there (joined), or in none: until a person \
+         has looked (suspended), or for good (archived)."
+    );
     describe_counter!(metric::MESSAGES_SETTLED, "Stored messages moved, expunged or left in the mailbox.");
     describe_counter!(metric::INTAKE_BYTES, "Bytes of mail fetched.");
     describe_histogram!(
@@ -158,13 +167,14 @@ fn describe_gauges() {
     describe_gauge!(metric::DATABASE_UP, "1 if the database answered this endpoint in time, else 0.");
     describe_gauge!(
         metric::OLDEST_UNPROCESSED_MAIL_AGE,
-        "Time since the server received the oldest message that is listed and in no ticket yet; 0 if there is none."
+        "Time since the server received the oldest message that is listed and not stored yet; 0 if there is none."
     );
     describe_gauge!(
         metric::MAILBOX_POLL_AGE,
         "Time since the last completed poll, by any worker; since the start of this one if there was none."
     );
     describe_gauge!(metric::HELD_MESSAGES, "Messages kept in the mailbox on doubt.");
+    describe_gauge!(metric::SUSPENDED_MESSAGES, "Messages stored in no ticket until a person has looked.");
     describe_gauge!(metric::UNSETTLED_MESSAGES, "Stored messages that are still to be moved or expunged.");
     describe_gauge!(
         metric::MAILBOX_UNHEALTHY,

@@ -6,8 +6,9 @@
 //!   its delivery taken over, and what it wants to write is refused. So attempt numbers never start anew, not
 //!   even when an operator has a dead delivery retried: `forgiven_attempts` says which ones the schedule forgets.
 //! - Of one ticket and webhook (or, for what is told of a mailbox itself, of one mailbox and webhook) only the oldest
-//!   pending delivery can be claimed, even while it waits for its next attempt. A dead one blocks nothing. The order is
-//!   that of `deliveries.id`; intake stores one ticket's events under one lease, so ids grow in the order of commits.
+//!   pending delivery can be claimed, even while it waits for its next attempt. A dead one blocks nothing, and one about
+//!   a message in no ticket waits for no other. The order is that of `deliveries.id`; intake stores one ticket's
+//!   events under one lease, so ids grow in the order of commits.
 //! - After [`BREAKS_AT`] failures in a row a webhook counts as down. Then one delivery at a time is claimed as
 //!   a probe, and `webhooks.paused_until` keeps everybody else out until it is finished or its lease ends.
 //!
@@ -34,11 +35,11 @@ macro_rules! claimable {
              SELECT min(of_ticket.id) FROM deliveries of_ticket
              WHERE of_ticket.webhook = d.webhook AND of_ticket.ticket_id = d.ticket_id
                AND of_ticket.status = 'pending'
-         ) ELSE (
+         ) WHEN d.mailbox_id IS NOT NULL THEN (
              SELECT min(of_mailbox.id) FROM deliveries of_mailbox
              WHERE of_mailbox.webhook = d.webhook AND of_mailbox.mailbox_id = d.mailbox_id
                AND of_mailbox.status = 'pending' AND of_mailbox.ticket_id IS NULL
-         ) END"
+         ) ELSE d.id END"
     };
 }
 

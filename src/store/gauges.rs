@@ -22,11 +22,13 @@ pub struct Gauges {
 /// How a mailbox stands.
 #[derive(Debug, Clone, Default, PartialEq)]
 pub struct MailboxGauges {
-    /// How long ago the server received the oldest message that was listed and is in no ticket yet, held ones
+    /// How long ago the server received the oldest message that was listed and is not stored yet, held ones
     /// among them. `None` if there is none.
     pub oldest_unprocessed: Option<Duration>,
     /// Messages kept in the mailbox on doubt.
     pub held: u64,
+    /// Messages stored in no ticket until a person has looked.
+    pub suspended: u64,
     /// Messages stored, or copies of stored ones, that are still to be moved or expunged.
     pub unsettled: u64,
     /// How long ago the last completed poll ended, whichever worker made it. `None` before the first.
@@ -52,7 +54,8 @@ pub struct WebhookGauges {
     pub switched_off: bool,
 }
 
-const MAILBOXES: &str = "SELECT mailbox, oldest_unprocessed_age_seconds, held, unsettled, poll_age_seconds,
+const MAILBOXES: &str =
+    "SELECT mailbox, oldest_unprocessed_age_seconds, held, suspended, unsettled, poll_age_seconds,
             unhealthy_since IS NOT NULL AS unhealthy,
             coalesce(extract(epoch FROM backoff_until - now()), 0)::float8 AS backoff_seconds,
             extract(epoch FROM now() - token_renewed_at)::float8 AS token_age_seconds
@@ -87,6 +90,7 @@ struct MailboxRow {
     mailbox: String,
     oldest_unprocessed_age_seconds: Option<f64>,
     held: i64,
+    suspended: i64,
     unsettled: i64,
     poll_age_seconds: Option<f64>,
     unhealthy: bool,
@@ -108,6 +112,7 @@ impl MailboxRow {
         let gauges = MailboxGauges {
             oldest_unprocessed: self.oldest_unprocessed_age_seconds.map(age),
             held: self.held.unsigned_abs(),
+            suspended: self.suspended.unsigned_abs(),
             unsettled: self.unsettled.unsigned_abs(),
             since_poll: self.poll_age_seconds.map(age),
             unhealthy: self.unhealthy,

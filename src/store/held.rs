@@ -26,7 +26,9 @@ pub struct HeldLine {
     pub attempts: i32,
     /// When it is tried again; never, if that is for a person to decide.
     pub retry_at: Option<DateTime<Utc>>,
-    /// The ticket that its header is in, if it was too large.
+    /// Whether its header is stored, for it was too large.
+    pub header_stored: bool,
+    /// The ticket that its header is in.
     pub ticket: Option<i64>,
     /// Whether its source is stored, unread.
     pub set_aside: bool,
@@ -59,7 +61,8 @@ impl Store {
         let (mailbox, uid) = which.parts();
         let lines = sqlx::query_as(
             "SELECT m.name AS mailbox, l.uidvalidity, l.uid, coalesce(l.reason, '') AS reason, l.size, l.seen_at,
-                    l.attempts, l.retry_at, t.number AS ticket, s.uid IS NOT NULL AS set_aside
+                    l.attempts, l.retry_at, l.message_id IS NOT NULL AS header_stored,
+                    t.number AS ticket, s.uid IS NOT NULL AS set_aside
              FROM ledger l
              JOIN mailboxes m ON m.id = l.mailbox_id AND m.uidvalidity = l.uidvalidity
              LEFT JOIN messages g ON g.id = l.message_id

@@ -157,6 +157,11 @@ impl Store {
 }
 
 impl Lease {
+    /// The mailbox, as tables know it.
+    pub fn mailbox_id(&self) -> i32 {
+        self.mailbox_id
+    }
+
     /// How long ago it was taken.
     pub fn age(&self) -> Duration {
         self.taken_at.elapsed()

@@ -7,7 +7,7 @@ use sqlx::{AssertSqlSafe, PgConnection, Row};
 
 use crate::message::{Listed, Uid, UidSet, UidValidity};
 use crate::store::lease::Lease;
-use crate::store::{Error, Store};
+use crate::store::{Error, Store, rates};
 
 /// States of messages that are stored and still in the mailbox.
 const STORED: &str = "'recorded', 'duplicate'";
@@ -109,6 +109,7 @@ impl Store {
             .bind(i64::from(uidvalidity.0))
             .execute(&mut *transaction)
             .await?;
+            rates::forget(&mut transaction, lease.mailbox_id).await?;
             Uid(0)
         } else {
             uid(watermark)

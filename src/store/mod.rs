@@ -3,21 +3,30 @@
 //! One public function is one business fact and at most one transaction; none of them leaves a transaction
 //! open, and dropping one half way rolls it back. Time of record is PostgreSQL's `now()`.
 
+mod attachments;
 mod column;
 mod deliveries;
+mod explain;
 mod gauges;
 mod health;
 mod held;
 mod in_hand;
+mod inlet;
 mod keeper;
+mod known;
 mod lease;
 mod ledger;
 mod listener;
+mod merge;
 mod outbox;
+mod rates;
 mod record;
+mod reparse;
 mod source;
+mod thread;
 mod tickets;
 mod tokens;
+mod unfiled;
 
 use std::time::Duration;
 
@@ -30,20 +39,27 @@ use tracing::warn;
 use crate::config;
 use crate::retry::{Policy, Retry};
 
+pub use attachments::{AttachmentLine, Holder, Of};
 pub use deliveries::{BREAKS_AT, Claim, Fate, Finish, Finished, Health};
+pub use explain::{Explained, Wanted};
 pub use gauges::{Gauges, MailboxGauges, WebhookGauges};
 pub use health::Failure;
 pub use held::{HeldLine, Which};
 pub use in_hand::Hand;
+pub use inlet::Inlet;
 pub use keeper::Keeper;
+pub use known::Known;
 pub use lease::{LEASE, Lease};
 pub use ledger::{Due, Folder, Standing, Unsettled};
 pub use listener::Listener;
+pub use merge::{Chosen, Divide, Merge};
 pub use outbox::{DeliveryLine, DeliveryStatus, NotRetried, Retried};
-pub use record::{Entry, Known, NewMessage};
+pub use record::{Entry, NewMessage};
+pub use reparse::{Changed, Reread, Stored};
 pub use source::Source;
 pub use tickets::{MessageLine, TicketLine};
 pub use tokens::{NewToken, StoredToken};
+pub use unfiled::{Unfiled, UnfiledLine, UnfiledState};
 
 static MIGRATIONS: sqlx::migrate::Migrator = sqlx::migrate!();
 
@@ -126,6 +142,9 @@ pub enum Error {
     /// there was little, the database is in trouble and the data is not.
     #[error("PostgreSQL took too long")]
     TooSlow(#[source] sqlx::Error),
+    /// A stored source can't be unpacked.
+    #[error("a stored source is damaged: restore table sources from a backup")]
+    Source(#[source] std::io::Error),
     /// Anything else: the connection, a limit, a server shutting down. Worth trying again.
     #[error("talking to PostgreSQL")]
     Database(#[source] sqlx::Error),
@@ -134,10 +153,11 @@ pub enum Error {
 // By hand, to tell apart what callers act on.
 impl From<sqlx::Error> for Error {
     fn from(error: sqlx::Error) -> Self {
-        // SQLSTATE (PostgreSQL's appendix A): 23505 unique violation, 22 data exception, 23 other constraints,
-        // 54 program limit, 57014 query cancelled.
+        // SQLSTATE (PostgreSQL's appendix A): 23505 unique violation, 40P01 deadlock, 22 data exception, 23 other
+        // constraints, 54 program limit, 57014 query cancelled.
         match sqlstate(&error).as_deref() {
-            Some("23505") => Self::Conflict,
+            // Two writers that store the same mails in another order wait for each other; one of them was faster.
+            Some("23505" | "40P01") => Self::Conflict,
             Some("57014") => Self::TooSlow(error),
             Some(code) if ["22", "23", "54"].iter().any(|class| code.starts_with(class)) => {
                 Self::Refused { code: code.to_owned(), words: error.to_string() }

@@ -33,9 +33,9 @@ pub struct DeliveryLine {
     pub event_type: String,
     /// Where it goes.
     pub webhook: String,
-    /// Number of the ticket it is about, if it is about one.
+    /// Number of the ticket it is about; none if the message is in none, or it is about a mailbox.
     pub ticket: Option<i64>,
-    /// Name of the mailbox it is about, if it is about none of its tickets.
+    /// Name of the mailbox it is about, if it is about one as a whole.
     pub mailbox: Option<String>,
     /// Where it stands.
     pub status: DeliveryStatus,

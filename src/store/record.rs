@@ -1,38 +1,34 @@
-//! The one transaction of intake: ticket, message, source, attachments, thread keys, deliveries and ledger,
-//! together or not at all.
+//! The one transaction of intake: ticket, message, source, attachments, thread keys, participants, deliveries, rates
+//! and ledger, together or not at all.
 //!
 //! Intake first asks what is [known](Store::known), files its mails by that, and then records them. Nothing
 //! is locked in between: unique keys decide, and a batch that another writer overtook is refused whole
 //! ([`Error::Conflict`]), to be filed anew.
 
-use std::collections::{BTreeMap, HashMap};
+pub(super) mod events;
+pub(super) mod tickets;
+
+use std::borrow::Cow;
 
 use chrono::{DateTime, Utc};
-use sqlx::{PgConnection, Row};
+use serde::Serialize;
+use sqlx::PgConnection;
 use uuid::Uuid;
 
 use crate::event::Event;
-use crate::mail::{Attachment, Fingerprint, Mail};
+use crate::mail::{Attachment, Mail, Protection};
 use crate::message::{Extent, Uid};
+use crate::rule::Ruling;
 use crate::step;
 use crate::step::Step;
+use crate::store::attachments;
 use crate::store::column;
 use crate::store::column::{Headers, Person};
 use crate::store::ledger::{Mark, mark};
-use crate::store::listener::CHANNEL;
-use crate::store::{Error, Folder, Source, Store};
-use crate::ticket::{Filing, ThreadKey, Threads, Ticket};
-
-/// What the store knows of a batch of mails.
-#[derive(Debug, Default)]
-pub struct Known {
-    /// Messages that are stored already.
-    pub stored: HashMap<Fingerprint, Uuid>,
-    /// Tickets of the ids that the mails refer to.
-    pub threads: Threads,
-    /// Those tickets.
-    pub tickets: HashMap<Uuid, Ticket>,
-}
+use crate::store::{Error, Inlet, Source, Store, rates, source, thread, unfiled};
+use crate::text;
+use crate::ticket;
+use crate::ticket::{Confidence, Considered, Filing, Ticket};
 
 /// One message of a batch, decided.
 #[derive(Debug)]
@@ -41,7 +37,7 @@ pub enum Entry<'a> {
     New(Box<NewMessage<'a>>),
     /// A copy of a stored message: only the ledger hears of it.
     Copy {
-        /// Where it is.
+        /// Where it is; out of files, its number in the batch.
         uid: Uid,
         /// The message it is a copy of.
         of: Uuid,
@@ -52,7 +48,7 @@ pub enum Entry<'a> {
 
 /// A message to be stored.
 pub struct NewMessage<'a> {
-    /// Where it is.
+    /// Where it is; out of files, its number in the batch.
     pub uid: Uid,
     /// Its id.
     pub id: Uuid,
@@ -66,8 +62,10 @@ pub struct NewMessage<'a> {
     pub source: &'a Source,
     /// Why it belongs to its ticket.
     pub filing: Filing,
-    /// The ticket, this message counted.
-    pub ticket: Ticket,
+    /// What the rules of the configuration came to.
+    pub ruling: Ruling,
+    /// The ticket, this message counted; `None` if it is in none.
+    pub ticket: Option<Ticket>,
     /// Why parts of it are missing, if PostgreSQL refused them.
     pub degraded: Option<&'a str>,
     /// What webhooks are to hear of it; `None` if there are none.
@@ -82,61 +80,6 @@ impl std::fmt::Debug for NewMessage<'_> {
 }
 
 impl Store {
-    /// What is known of mails with these fingerprints that refer to these ids, within the mailbox.
-    pub async fn known(
-        &self,
-        folder: &Folder,
-        fingerprints: &[Fingerprint],
-        references: &[ThreadKey],
-    ) -> Result<Known, Error> {
-        let mut known = Known::default();
-        let mut connection = self.pool.acquire().await?;
-        let hashes: Vec<&[u8]> = fingerprints.iter().map(|fingerprint| fingerprint.0.as_slice()).collect();
-        // LATERAL … LIMIT 1, here and below: one look into the index for each. Before the first ANALYZE
-        // PostgreSQL believes that a mailbox has few messages, and would read all of them for each batch.
-        let rows = sqlx::query(
-            "SELECT x.fingerprint, m.id
-             FROM unnest($2::bytea[]) AS x (fingerprint)
-             CROSS JOIN LATERAL (SELECT id FROM messages
-                                 WHERE mailbox_id = $1 AND fingerprint = x.fingerprint LIMIT 1) AS m",
-        )
-        .bind(folder.lease.mailbox_id)
-        .bind(&hashes)
-        .fetch_all(&mut *connection)
-        .await?;
-        for row in rows {
-            known.stored.insert(Fingerprint(row.try_get(0)?), row.try_get(1)?);
-        }
-        if references.is_empty() {
-            return Ok(known);
-        }
-        let keys: Vec<&[u8]> = references.iter().map(|key| key.0.as_slice()).collect();
-        let rows = sqlx::query(
-            "SELECT x.key, t.id, t.number, t.subject, t.status, t.message_count
-             FROM unnest($2::bytea[]) AS x (key)
-             CROSS JOIN LATERAL (SELECT ticket_id FROM thread_keys
-                                 WHERE mailbox_id = $1 AND key = x.key LIMIT 1) AS k
-             CROSS JOIN LATERAL (SELECT id, number, subject, status, message_count FROM tickets
-                                 WHERE id = k.ticket_id LIMIT 1) AS t",
-        )
-        .bind(folder.lease.mailbox_id)
-        .bind(&keys)
-        .fetch_all(&mut *connection)
-        .await?;
-        for row in rows {
-            let ticket = Ticket {
-                id: row.try_get(1)?,
-                number: row.try_get(2)?,
-                subject: row.try_get(3)?,
-                status: row.try_get(4)?,
-                message_count: row.try_get(5)?,
-            };
-            known.threads.insert(ThreadKey(row.try_get(0)?), ticket.id);
-            known.tickets.insert(ticket.id, ticket);
-        }
-        Ok(known)
-    }
-
     /// Takes `count` ticket numbers, ascending. Numbers that are not used are skipped for good.
     pub async fn take_ticket_numbers(&self, count: usize) -> Result<Vec<i64>, Error> {
         if count == 0 {
@@ -149,7 +92,8 @@ impl Store {
             .await?)
     }
 
-    /// Records a batch in one commit, one delivery for each of `webhooks` and event.
+    /// Records a batch in one commit, one delivery for each of `webhooks` and event, and what filing it has added to
+    /// what is `known`.
     ///
     /// # Errors
     /// [`Error::Conflict`] if another writer stored one of these first, [`Error::LeaseLost`] if another
@@ -158,10 +102,12 @@ impl Store {
     /// what is known tells.
     pub async fn record(
         &self,
-        folder: &Folder,
+        inlet: impl Into<Inlet<'_>>,
         webhooks: &[&str],
         entries: &[Entry<'_>],
+        known: &ticket::Known,
     ) -> Result<(), Error> {
+        let inlet = inlet.into();
         let new: Vec<&NewMessage<'_>> = entries
             .iter()
             .filter_map(|entry| match entry {
@@ -169,88 +115,25 @@ impl Store {
                 Entry::Copy { .. } => None,
             })
             .collect();
-        let mailbox = folder.lease.mailbox_id;
+        let mailbox = inlet.mailbox_id();
         let mut transaction = self.pool.begin().await?;
-        folder.lease.fence(&mut transaction).await?;
-        write_tickets(&mut transaction, mailbox, &new).await?;
+        inlet.fence(&mut transaction).await?;
+        tickets::write(&mut transaction, mailbox, &new).await?;
         write_messages(&mut transaction, mailbox, &new).await?;
-        write_sources(&mut transaction, &new).await?;
-        write_attachments(&mut transaction, &new).await?;
-        write_thread_keys(&mut transaction, mailbox, &new).await?;
-        write_deliveries(&mut transaction, webhooks, &new).await?;
-        mark(&mut transaction, folder, &marks(entries)).await?;
+        source::write(&mut transaction, &new).await?;
+        attachments::write(&mut transaction, &attachments_of(&new)).await?;
+        unfiled::write(&mut transaction, inlet, &new).await?;
+        thread::write(&mut transaction, mailbox, known).await?;
+        rates::write(&mut transaction, mailbox, &known.rates).await?;
+        events::write(&mut transaction, webhooks, &new).await?;
+        if let Inlet::Folder(folder) = inlet {
+            mark(&mut transaction, folder, &marks(entries)).await?;
+        }
         step::reached(Step::BeforeCommit);
         transaction.commit().await?;
         step::reached(Step::AfterCommit);
         Ok(())
     }
-}
-
-/// What the batch does to one ticket.
-struct Change<'a> {
-    first: &'a NewMessage<'a>,
-    last: &'a NewMessage<'a>,
-    first_at: DateTime<Utc>,
-    last_at: DateTime<Utc>,
-}
-
-async fn write_tickets(
-    connection: &mut PgConnection,
-    mailbox: i32,
-    new: &[&NewMessage<'_>],
-) -> Result<(), Error> {
-    let mut changes: BTreeMap<Uuid, Change<'_>> = BTreeMap::new();
-    for &message in new {
-        let at = message.received_at;
-        changes
-            .entry(message.ticket.id)
-            .and_modify(|change| {
-                change.last = message;
-                change.first_at = change.first_at.min(at);
-                change.last_at = change.last_at.max(at);
-            })
-            .or_insert(Change { first: message, last: message, first_at: at, last_at: at });
-    }
-    let (opened, joined): (Vec<&Change<'_>>, Vec<&Change<'_>>) =
-        changes.values().partition(|change| change.first.filing.ticket.is_none());
-
-    if !opened.is_empty() {
-        let authors = || opened.iter().map(|change| change.first.mail.from.as_ref());
-        sqlx::query(
-            "INSERT INTO tickets (id, number, mailbox_id, subject, requester_name, requester_address,
-                                  message_count, first_message_at, last_message_at)
-             SELECT id, number, $1, subject, name, address, count, first_at, last_at
-             FROM unnest($2::uuid[], $3::bigint[], $4::text[], $5::text[], $6::text[], $7::integer[],
-                         $8::timestamptz[], $9::timestamptz[])
-                  AS x (id, number, subject, name, address, count, first_at, last_at)",
-        )
-        .bind(mailbox)
-        .bind(opened.iter().map(|change| change.first.ticket.id).collect::<Vec<_>>())
-        .bind(opened.iter().map(|change| change.first.ticket.number).collect::<Vec<_>>())
-        .bind(column::texts(opened.iter().map(|change| change.first.ticket.subject.as_str())))
-        .bind(column::texts(authors().map(|from| from.map_or("", |from| &from.name))))
-        .bind(column::texts(authors().map(|from| from.map_or("", |from| &from.address))))
-        .bind(opened.iter().map(|change| change.last.ticket.message_count).collect::<Vec<_>>())
-        .bind(opened.iter().map(|change| change.first_at).collect::<Vec<_>>())
-        .bind(opened.iter().map(|change| change.last_at).collect::<Vec<_>>())
-        .execute(&mut *connection)
-        .await?;
-    }
-
-    if !joined.is_empty() {
-        sqlx::query(
-            "UPDATE tickets SET message_count = greatest(tickets.message_count, x.count),
-                 last_message_at = greatest(tickets.last_message_at, x.last_at)
-             FROM unnest($1::uuid[], $2::integer[], $3::timestamptz[]) AS x (id, count, last_at)
-             WHERE tickets.id = x.id",
-        )
-        .bind(joined.iter().map(|change| change.first.ticket.id).collect::<Vec<_>>())
-        .bind(joined.iter().map(|change| change.last.ticket.message_count).collect::<Vec<_>>())
-        .bind(joined.iter().map(|change| change.last_at).collect::<Vec<_>>())
-        .execute(connection)
-        .await?;
-    }
-    Ok(())
 }
 
 async fn write_messages(
@@ -262,28 +145,47 @@ async fn write_messages(
         return Ok(());
     }
     let mails = || new.iter().map(|message| message.mail);
+    let replies = || mails().map(|mail| mail.reply.as_ref());
     let defects = mails().map(|mail| mail.defects.iter().map(|defect| defect.as_str()).collect::<Vec<_>>());
+    let judged = || mails().map(|mail| &mail.automation);
+    let signals =
+        judged().map(|judged| judged.signals.iter().map(|signal| signal.as_str()).collect::<Vec<_>>());
+    let filings = || new.iter().map(|message| &message.filing);
+    let tickets = || new.iter().map(|message| message.ticket.as_ref());
     sqlx::query(
         "INSERT INTO messages (id, mailbox_id, ticket_id, sequence, fingerprint, message_id, in_reply_to,
                                reference_ids, from_name, from_address, sender, reply_to, recipients_to,
                                recipients_cc, subject, date, received_at, text, html, headers, filing_rule,
-                               filing_evidence, size, defects, degraded)
+                               filing_evidence, size, defects, degraded, reply_text, reply_method,
+                               reply_confidence, verdict, signals, suppress_auto_response, report,
+                               authentication, calendar, protection, filing_confidence, filing_action,
+                               filing_considered, related_ticket_id, rules)
          SELECT id, $1, ticket_id, sequence, fingerprint, message_id, string_to_array(in_reply_to, E'\\n'),
                 string_to_array(reference_ids, E'\\n'), from_name, from_address, sender::jsonb,
                 reply_to::jsonb, recipients_to::jsonb, recipients_cc::jsonb, subject, date, received_at, text,
-                html, headers::jsonb, filing_rule, filing_evidence, size, string_to_array(defects, E'\\n'), degraded
+                html, headers::jsonb, filing_rule, filing_evidence, size, string_to_array(defects, E'\\n'), degraded,
+                reply_text, reply_method, reply_confidence, verdict, string_to_array(signals, E'\n'),
+                suppress_auto_response, report::jsonb, authentication::jsonb, calendar::jsonb, protection,
+                filing_confidence, filing_action, filing_considered::jsonb, related_ticket_id,
+                string_to_array(rules, E'\\n')
          FROM unnest($2::uuid[], $3::uuid[], $4::integer[], $5::bytea[], $6::text[], $7::text[], $8::text[],
                      $9::text[], $10::text[], $11::text[], $12::text[], $13::text[], $14::text[], $15::text[],
                      $16::timestamptz[], $17::timestamptz[], $18::text[], $19::text[], $20::text[], $21::text[],
-                     $22::text[], $23::bigint[], $24::text[], $25::text[])
+                     $22::text[], $23::bigint[], $24::text[], $25::text[], $26::text[], $27::text[],
+                     $28::smallint[], $29::text[], $30::text[], $31::boolean[], $32::text[], $33::text[],
+                     $34::text[], $35::text[], $36::real[], $37::text[], $38::text[], $39::uuid[],
+                     $40::text[])
               AS x (id, ticket_id, sequence, fingerprint, message_id, in_reply_to, reference_ids, from_name,
                     from_address, sender, reply_to, recipients_to, recipients_cc, subject, date, received_at,
-                    text, html, headers, filing_rule, filing_evidence, size, defects, degraded)",
+                    text, html, headers, filing_rule, filing_evidence, size, defects, degraded, reply_text,
+                    reply_method, reply_confidence, verdict, signals, suppress_auto_response, report,
+                    authentication, calendar, protection, filing_confidence, filing_action, filing_considered,
+                    related_ticket_id, rules)",
     )
     .bind(mailbox)
     .bind(new.iter().map(|message| message.id).collect::<Vec<_>>())
-    .bind(new.iter().map(|message| message.ticket.id).collect::<Vec<_>>())
-    .bind(new.iter().map(|message| message.ticket.message_count).collect::<Vec<_>>())
+    .bind(tickets().map(|ticket| ticket.map(|ticket| ticket.id)).collect::<Vec<_>>())
+    .bind(tickets().map(|ticket| ticket.map(|ticket| ticket.message_count)).collect::<Vec<_>>())
     .bind(mails().map(|mail| mail.fingerprint.0.as_slice()).collect::<Vec<_>>())
     .bind(column::texts_or_null(mails().map(|mail| mail.message_id.as_deref())))
     .bind(column::lists(mails().map(|mail| mail.in_reply_to.as_slice())))
@@ -300,124 +202,35 @@ async fn write_messages(
     .bind(column::texts(mails().map(|mail| mail.text.as_str())))
     .bind(column::texts_or_null(mails().map(|mail| mail.html.as_deref())))
     .bind(mails().map(|mail| column::json(Headers(&mail.headers))).collect::<Vec<_>>())
-    .bind(new.iter().map(|message| message.filing.rule.as_str()).collect::<Vec<_>>())
-    .bind(column::texts_or_null(new.iter().map(|message| message.filing.evidence.as_deref())))
+    .bind(filings().map(Filing::rule_name).collect::<Vec<_>>())
+    .bind(column::texts_or_null(filings().map(|filing| filing.evidence.as_deref())))
     .bind(mails().map(|mail| bigint(mail.size)).collect::<Vec<_>>())
     .bind(defects.map(|names| names.join(column::SEPARATOR)).collect::<Vec<_>>())
     .bind(column::texts_or_null(new.iter().map(|message| message.degraded)))
+    .bind(column::texts_or_null(replies().map(|reply| reply?.text.as_deref())))
+    .bind(replies().map(|reply| Some(reply?.method.as_str())).collect::<Vec<_>>())
+    .bind(replies().map(|reply| Some(i16::from(reply?.confidence))).collect::<Vec<_>>())
+    .bind(judged().map(|judged| judged.verdict.as_str()).collect::<Vec<_>>())
+    .bind(signals.map(|names| names.join(column::SEPARATOR)).collect::<Vec<_>>())
+    .bind(judged().map(|judged| judged.suppress_auto_response).collect::<Vec<_>>())
+    .bind(mails().map(|mail| mail.report.as_ref().map(column::json)).collect::<Vec<_>>())
+    .bind(mails().map(|mail| mail.authentication.as_ref().map(column::json)).collect::<Vec<_>>())
+    .bind(mails().map(|mail| mail.calendar.as_ref().map(column::json)).collect::<Vec<_>>())
+    .bind(mails().map(|mail| mail.protection.map(Protection::as_str)).collect::<Vec<_>>())
+    .bind(filings().map(|filing| filing.confidence.map(Confidence::fraction)).collect::<Vec<_>>())
+    .bind(filings().map(|filing| filing.action.as_str()).collect::<Vec<_>>())
+    .bind(filings().map(considered).collect::<Vec<_>>())
+    .bind(filings().map(|filing| filing.related).collect::<Vec<_>>())
+    .bind(new.iter().map(|message| message.ruling.rules.join(column::SEPARATOR)).collect::<Vec<_>>())
     .execute(connection)
     .await?;
     Ok(())
 }
 
-async fn write_sources(connection: &mut PgConnection, new: &[&NewMessage<'_>]) -> Result<(), Error> {
-    if new.is_empty() {
-        return Ok(());
-    }
-    let extent = |extent| match extent {
-        Extent::Whole => "whole",
-        Extent::Header => "header",
-    };
-    sqlx::query(
-        "INSERT INTO sources (message_id, extent, size, bytes)
-         SELECT * FROM unnest($1::uuid[], $2::text[], $3::bigint[], $4::bytea[])",
-    )
-    .bind(new.iter().map(|message| message.id).collect::<Vec<_>>())
-    .bind(new.iter().map(|message| extent(message.extent)).collect::<Vec<_>>())
-    .bind(new.iter().map(|message| bigint(message.source.size)).collect::<Vec<_>>())
-    .bind(new.iter().map(|message| message.source.bytes.as_slice()).collect::<Vec<_>>())
-    .execute(connection)
-    .await?;
-    Ok(())
-}
-
-async fn write_attachments(connection: &mut PgConnection, new: &[&NewMessage<'_>]) -> Result<(), Error> {
-    let all: Vec<(Uuid, &Attachment)> = new
-        .iter()
+fn attachments_of<'a>(new: &[&NewMessage<'a>]) -> Vec<(Uuid, &'a Attachment)> {
+    new.iter()
         .flat_map(|message| message.mail.attachments.iter().map(|attachment| (message.id, attachment)))
-        .collect();
-    if all.is_empty() {
-        return Ok(());
-    }
-    let attachments = || all.iter().map(|(_, attachment)| *attachment);
-    sqlx::query(
-        "INSERT INTO attachments (message_id, part, filename, content_type, size, sha256, content_id, inline)
-         SELECT * FROM unnest($1::uuid[], $2::integer[], $3::text[], $4::text[], $5::bigint[], $6::bytea[],
-                              $7::text[], $8::boolean[])",
-    )
-    .bind(all.iter().map(|(message, _)| *message).collect::<Vec<_>>())
-    .bind(attachments().map(|a| i32::try_from(a.part).unwrap_or(i32::MAX)).collect::<Vec<_>>())
-    .bind(column::texts_or_null(attachments().map(|attachment| attachment.filename.as_deref())))
-    .bind(column::texts(attachments().map(|attachment| attachment.content_type.as_str())))
-    .bind(attachments().map(|attachment| bigint(attachment.size)).collect::<Vec<_>>())
-    .bind(attachments().map(|attachment| attachment.sha256.as_slice()).collect::<Vec<_>>())
-    .bind(column::texts_or_null(attachments().map(|attachment| attachment.content_id.as_deref())))
-    .bind(attachments().map(|attachment| attachment.inline).collect::<Vec<_>>())
-    .execute(connection)
-    .await?;
-    Ok(())
-}
-
-/// The first message to bear an id keeps it: a later one may be anybody's.
-async fn write_thread_keys(
-    connection: &mut PgConnection,
-    mailbox: i32,
-    new: &[&NewMessage<'_>],
-) -> Result<(), Error> {
-    let keyed: Vec<([u8; 32], Uuid)> = new
-        .iter()
-        .filter_map(|message| Some((ThreadKey::of(message.mail.message_id.as_deref()?).0, message.ticket.id)))
-        .collect();
-    if keyed.is_empty() {
-        return Ok(());
-    }
-    let keys: Vec<&[u8]> = keyed.iter().map(|(key, _)| key.as_slice()).collect();
-    let tickets: Vec<Uuid> = keyed.iter().map(|&(_, ticket)| ticket).collect();
-    sqlx::query(
-        "INSERT INTO thread_keys (mailbox_id, key, ticket_id)
-         SELECT $1, key, ticket_id FROM unnest($2::bytea[], $3::uuid[]) AS x (key, ticket_id)
-         ON CONFLICT DO NOTHING",
-    )
-    .bind(mailbox)
-    .bind(&keys)
-    .bind(&tickets)
-    .execute(connection)
-    .await?;
-    Ok(())
-}
-
-async fn write_deliveries(
-    connection: &mut PgConnection,
-    webhooks: &[&str],
-    new: &[&NewMessage<'_>],
-) -> Result<(), Error> {
-    let events: Vec<(&NewMessage<'_>, &Event, &str)> = new
-        .iter()
-        .filter_map(|message| Some((*message, message.event.as_ref()?)))
-        .flat_map(|(message, event)| webhooks.iter().map(move |webhook| (message, event, *webhook)))
-        .collect();
-    if events.is_empty() {
-        return Ok(());
-    }
-    // In order: ids grow by it, and by their ids a ticket's deliveries go out.
-    sqlx::query(
-        "INSERT INTO deliveries (event_id, webhook, event_type, ticket_id, sequence, body)
-         SELECT event_id, webhook, event_type, ticket_id, sequence, body
-         FROM unnest($1::text[], $2::text[], $3::text[], $4::uuid[], $5::integer[], $6::text[])
-              WITH ORDINALITY AS x (event_id, webhook, event_type, ticket_id, sequence, body, place)
-         ORDER BY place",
-    )
-    .bind(events.iter().map(|(_, event, _)| event.id.as_str()).collect::<Vec<_>>())
-    .bind(events.iter().map(|(.., webhook)| *webhook).collect::<Vec<_>>())
-    .bind(events.iter().map(|(_, event, _)| event.kind).collect::<Vec<_>>())
-    .bind(events.iter().map(|(message, ..)| message.ticket.id).collect::<Vec<_>>())
-    .bind(events.iter().map(|(message, ..)| message.ticket.message_count).collect::<Vec<_>>())
-    .bind(column::texts(events.iter().map(|(_, event, _)| event.body.as_str())))
-    .execute(&mut *connection)
-    .await?;
-    // Sent with the commit; several in one transaction arrive as one.
-    sqlx::query("SELECT pg_notify($1, '')").bind(CHANNEL).execute(connection).await?;
-    Ok(())
+        .collect()
 }
 
 fn marks(entries: &[Entry<'_>]) -> Vec<(Uid, Mark, Uuid)> {
@@ -435,6 +248,33 @@ fn marks(entries: &[Entry<'_>]) -> Vec<(Uid, Mark, Uuid)> {
         .collect()
 }
 
-fn bigint(number: u64) -> i64 {
+/// What was considered, for the column of that name; nothing if nothing was.
+pub(super) fn considered(filing: &Filing) -> Option<String> {
+    let rows: Vec<ConsideredRow<'_>> = filing.considered.iter().map(ConsideredRow::of).collect();
+    (!rows.is_empty()).then(|| column::json(rows))
+}
+
+#[derive(Serialize)]
+struct ConsideredRow<'a> {
+    rule: &'static str,
+    evidence: Cow<'a, str>,
+    ticket_id: Option<Uuid>,
+    confidence: Option<f64>,
+    objection: &'static str,
+}
+
+impl<'a> ConsideredRow<'a> {
+    fn of(considered: &'a Considered) -> Self {
+        Self {
+            rule: considered.rule.as_str(),
+            evidence: text::clean(&considered.evidence),
+            ticket_id: considered.ticket,
+            confidence: considered.confidence.map(Confidence::fraction),
+            objection: considered.objection.as_str(),
+        }
+    }
+}
+
+pub(super) fn bigint(number: u64) -> i64 {
     i64::try_from(number).unwrap_or(i64::MAX)
 }

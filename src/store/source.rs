@@ -1,9 +1,14 @@
-//! The stored form of a message's source.
+//! The sources of messages, and the form in which they are stored.
 
 use std::cell::RefCell;
 use std::io;
 
+use sqlx::PgConnection;
 use zstd::bulk::Compressor;
+
+use crate::message::Extent;
+use crate::store::record::bigint;
+use crate::store::{Error, NewMessage};
 
 /// Fast: on mail, higher levels cost much time for a few percent (measured: level 1 keeps 65 % of mixed mail
 /// at 590 MB/s, level 3 the same at 500 MB/s).
@@ -43,6 +48,11 @@ impl Source {
         })
     }
 
+    /// Bytes before compression.
+    pub fn size(&self) -> u64 {
+        self.size
+    }
+
     /// The bytes as they were.
     ///
     /// # Errors
@@ -50,6 +60,28 @@ impl Source {
     pub fn unpack(&self) -> io::Result<Vec<u8>> {
         zstd::bulk::decompress(&self.bytes, usize::try_from(self.size).unwrap_or(usize::MAX))
     }
+}
+
+/// Writes the sources of new messages.
+pub(super) async fn write(connection: &mut PgConnection, new: &[&NewMessage<'_>]) -> Result<(), Error> {
+    if new.is_empty() {
+        return Ok(());
+    }
+    let extent = |extent| match extent {
+        Extent::Whole => "whole",
+        Extent::Header => "header",
+    };
+    sqlx::query(
+        "INSERT INTO sources (message_id, extent, size, bytes)
+         SELECT * FROM unnest($1::uuid[], $2::text[], $3::bigint[], $4::bytea[])",
+    )
+    .bind(new.iter().map(|message| message.id).collect::<Vec<_>>())
+    .bind(new.iter().map(|message| extent(message.extent)).collect::<Vec<_>>())
+    .bind(new.iter().map(|message| bigint(message.source.size)).collect::<Vec<_>>())
+    .bind(new.iter().map(|message| message.source.bytes.as_slice()).collect::<Vec<_>>())
+    .execute(connection)
+    .await?;
+    Ok(())
 }
 
 #[cfg(test)]

@@ -26,6 +26,12 @@ pub struct TicketLine {
     pub message_count: i32,
     /// When the newest reached the mailbox.
     pub last_message_at: DateTime<Utc>,
+    /// What rules tagged it with.
+    pub tags: Vec<String>,
+    /// How urgent it is, if a rule said so.
+    pub priority: Option<String>,
+    /// Number of the ticket that it was merged into.
+    pub merged_into: Option<i64>,
 }
 
 /// One message of `postroom tickets show`.
@@ -45,10 +51,22 @@ pub struct MessageLine {
     pub subject: String,
     /// Its text.
     pub text: String,
+    /// The author's new words in it; `None` if they are all of the text, or were not looked for.
+    pub reply_text: Option<String>,
+    /// How they were told from the rest; `None` if they were not looked for.
+    pub reply_method: Option<String>,
+    /// How sure that is, in hundredths.
+    pub reply_confidence: Option<i16>,
     /// Which rule filed it here.
     pub filing_rule: String,
-    /// The Message-ID that the rule matched.
+    /// What the rule matched.
     pub filing_evidence: Option<String>,
+    /// Who wrote it: `human` or a kind of program; none if it was stored before there were verdicts.
+    pub verdict: Option<String>,
+    /// What the verdict follows from.
+    pub signals: Option<Vec<String>>,
+    /// The rules of the configuration that held for it.
+    pub rules: Vec<String>,
     /// What was wrong with it.
     pub defects: Vec<String>,
     /// Bytes of its source.
@@ -58,10 +76,27 @@ pub struct MessageLine {
 }
 
 const TICKET: &str = "SELECT t.number, m.name AS mailbox, t.status, t.subject, t.requester_name,
-    t.requester_address, t.message_count, t.last_message_at
-    FROM tickets t JOIN mailboxes m ON m.id = t.mailbox_id ";
+    t.requester_address, t.last_message_at, t.tags, t.priority, i.number AS merged_into,
+    (SELECT count(*)::integer FROM messages WHERE ticket_id = t.id) AS message_count
+    FROM tickets t JOIN mailboxes m ON m.id = t.mailbox_id LEFT JOIN tickets i ON i.id = t.merged_into ";
 
 impl Store {
+    /// Closes the ticket of this number, or opens it again. Whether there is one.
+    ///
+    /// A reply to a ticket that was closed a short while ago opens it; later it opens another.
+    pub async fn set_ticket_open(&self, number: i64, open: bool) -> Result<bool, Error> {
+        let changed = sqlx::query(
+            "UPDATE tickets SET status = CASE WHEN $2 THEN 'open' ELSE 'closed' END,
+                 closed_at = CASE WHEN $2 THEN NULL ELSE coalesce(closed_at, now()) END
+             WHERE number = $1",
+        )
+        .bind(number)
+        .bind(open)
+        .execute(&self.pool)
+        .await?;
+        Ok(changed.rows_affected() > 0)
+    }
+
     /// The tickets with the newest mail, newest first; of one mailbox if it is given.
     pub async fn list_tickets(&self, mailbox: Option<&str>, limit: u32) -> Result<Vec<TicketLine>, Error> {
         const BY_AGE: &str =
@@ -78,7 +113,8 @@ impl Store {
         };
         let messages = sqlx::query_as(
             "SELECT m.id, m.sequence, m.received_at, m.from_name, m.from_address, m.subject, m.text,
-                 m.filing_rule, m.filing_evidence, m.defects, m.size,
+                 m.reply_text, m.reply_method, m.reply_confidence, m.filing_rule, m.filing_evidence, m.verdict,
+                 m.signals, m.rules, m.defects, m.size,
                  ARRAY(SELECT coalesce(a.filename, a.content_type) FROM attachments a
                        WHERE a.message_id = m.id ORDER BY a.part) AS attachments
              FROM messages m JOIN tickets t ON t.id = m.ticket_id

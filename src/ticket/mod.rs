@@ -1,29 +1,47 @@
-//! Mail and what is known of its references → [`Filing`]: which ticket a mail belongs to, by which rule, on
-//! what evidence. Pure.
+//! Mail and what is known → [`Filing`]: which ticket a mail belongs to, by which rule, on what evidence, and how
+//! sure that is; or why it is in none. Pure.
 //!
-//! Never by subject alone, and never by an empty id: those put replies into strangers' tickets.
+//! ```text
+//! Mail ─► Clues ─┬─► (the store looks them up) ─► Known ─┐
+//!                └───────────────────────────────────────┴─► file ─► Filing ─► Known (for the next mail)
+//! ```
+//!
+//! Invariant: a mail joins a ticket by a token that was given out, by an id together with who sent it, or by a token in
+//! the subject together with who sent it. Never by a subject's words, an empty id, `Thread-Index` or a number in the
+//! text alone: those put replies into strangers' tickets.
+//!
+//! Invariant: what is decided depends on the mails, on when they came and on what is known, never on how they stand in a
+//! batch.
 
-use std::collections::HashMap;
+mod clues;
+mod file;
+mod freemail;
+mod key;
+mod known;
+mod order;
+mod person;
+mod policy;
+mod quote;
+mod rate;
+mod subject;
+mod token;
 
-use sha2::{Digest, Sha256};
+#[cfg(test)]
+pub(crate) mod tests;
+
 use uuid::Uuid;
 
-use crate::mail::Mail;
+use crate::config::Action;
+use crate::rule::Labels;
 
-/// How many ids of one mail are looked at. Long References are a habit of broken clients and of attackers;
-/// the newest ids, which come first here, are the ones that matter.
-const MAX_CANDIDATES: usize = 50;
-
-/// A Message-ID as the store looks it up: its SHA-256, because ids have any length.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
-pub struct ThreadKey(pub [u8; 32]);
-
-impl ThreadKey {
-    /// The key of a Message-ID without angle brackets.
-    pub fn of(message_id: &str) -> Self {
-        Self(Sha256::digest(message_id.as_bytes()).into())
-    }
-}
+pub use clues::Clues;
+pub use file::file;
+pub use key::{KeyKind, ThreadKey};
+pub use known::{Known, KnownTicket, Named, Role};
+pub use order::in_order;
+pub use policy::Policy;
+pub use rate::{Bucket, RateKey, Rates, Repeats};
+pub use token::{SubjectToken, TokenKeys};
 
 /// A ticket, as far as filing and events need it.
 #[derive(Clone, PartialEq, Eq)]
@@ -36,8 +54,10 @@ pub struct Ticket {
     pub subject: String,
     /// `open` or `closed`.
     pub status: String,
-    /// How many messages it has: the sequence of its newest.
+    /// The sequence of its newest message.
     pub message_count: i32,
+    /// Its tags and its priority.
+    pub labels: Labels,
 }
 
 // By hand: the subject is private.
@@ -47,140 +67,308 @@ impl std::fmt::Debug for Ticket {
     }
 }
 
-/// Which rule chose the ticket.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+/// Which rule chose the ticket. In the order in which they are asked.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Rule {
-    /// None did: the mail opens a ticket.
+    /// None did.
     Opened,
+    /// A reply token in an id or an address.
+    ReplyToken,
     /// In-Reply-To names a message of the ticket.
     InReplyTo,
     /// References name a message of the ticket.
     References,
+    /// It names an id that messages of the ticket name too.
+    Alias,
+    /// Messages of the ticket name it: a reply to it came before it did.
+    Parent,
+    /// A reply token in the text.
+    BodyToken,
+    /// A subject token, and the sender is somebody who may.
+    SubjectToken,
+    /// It reports of a mail that was sent out of the ticket.
+    Report,
+    /// Another system's ticket number.
+    Tracker,
 }
 
 impl Rule {
+    /// Every rule.
+    pub const ALL: [Self; 10] = [
+        Self::Opened,
+        Self::ReplyToken,
+        Self::InReplyTo,
+        Self::References,
+        Self::Alias,
+        Self::Parent,
+        Self::BodyToken,
+        Self::SubjectToken,
+        Self::Report,
+        Self::Tracker,
+    ];
+
     /// The name it is stored and sent by.
     pub fn as_str(self) -> &'static str {
         match self {
             Self::Opened => "opened",
+            Self::ReplyToken => "reply_token",
             Self::InReplyTo => "in_reply_to",
             Self::References => "references",
+            Self::Alias => "alias",
+            Self::Parent => "parent",
+            Self::BodyToken => "body_token",
+            Self::SubjectToken => "subject_token",
+            Self::Report => "report",
+            Self::Tracker => "tracker",
         }
+    }
+
+    /// Whether its evidence is a Message-ID.
+    fn is_by_id(self) -> bool {
+        matches!(self, Self::InReplyTo | Self::References | Self::Alias | Self::Parent | Self::Report)
+    }
+}
+
+/// How sure a rule is that a mail belongs to a ticket.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub struct Confidence(u8);
+
+impl Confidence {
+    /// So many of a hundred.
+    pub const fn percent(percent: u8) -> Self {
+        Self(if percent > 100 { 100 } else { percent })
+    }
+
+    /// From 0 to 1.
+    pub fn fraction(self) -> f64 {
+        f64::from(self.0) / 100.0
+    }
+}
+
+impl std::fmt::Debug for Confidence {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        self.fraction().fmt(f)
     }
 }
 
 /// Where a mail belongs.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Clone, PartialEq, Eq)]
 pub struct Filing {
-    /// The ticket it joins; `None` if it opens one.
-    pub ticket: Option<Uuid>,
+    /// Into a ticket, or not.
+    pub place: Place,
     /// Why.
     pub rule: Rule,
-    /// The Message-ID that the rule matched.
+    /// What the rule matched: an id, a token, a number.
     pub evidence: Option<String>,
+    /// How sure the rule is; `None` if none matched.
+    pub confidence: Option<Confidence>,
+    /// A ticket that it has to do with and is not in.
+    pub related: Option<Uuid>,
+    /// What is done with mail of its kind.
+    pub action: Action,
+    /// Whether it opens the closed ticket that it joins.
+    pub reopens: bool,
+    /// What else was considered, and what spoke against it.
+    pub considered: Vec<Considered>,
 }
 
-/// The tickets of known Message-IDs.
-pub type Threads = HashMap<ThreadKey, Uuid>;
-
-/// The ids that may name a mail's ticket, best first: In-Reply-To, then References from the newest.
-pub fn candidates(mail: &Mail) -> impl Iterator<Item = (Rule, &str)> {
-    let replied = mail.in_reply_to.iter().map(|id| (Rule::InReplyTo, id.as_str()));
-    let referred = mail.references.iter().rev().map(|id| (Rule::References, id.as_str()));
-    replied.chain(referred).filter(|(_, id)| !id.is_empty()).take(MAX_CANDIDATES)
-}
-
-/// Files a mail.
-pub fn file(mail: &Mail, threads: &Threads) -> Filing {
-    for (rule, id) in candidates(mail) {
-        if let Some(&ticket) = threads.get(&ThreadKey::of(id)) {
-            return Filing { ticket: Some(ticket), rule, evidence: Some(id.to_owned()) };
-        }
-    }
-    Filing { ticket: None, rule: Rule::Opened, evidence: None }
-}
-
-#[cfg(test)]
-mod tests {
-    use proptest::prelude::*;
-
-    use super::*;
-    use crate::message::{Extent, Listed, Message, Uid};
-
-    fn mail(headers: &str) -> Mail {
-        let source = format!("{headers}\r\n\r\nHello\r\n").into_bytes();
-        let listed = Listed { uid: Uid(1), size: 0, internal_date: None };
-        crate::mail::read(&Message { listed, source, extent: Extent::Whole })
-    }
-
-    fn threads(known: &[(&str, u128)]) -> Threads {
-        known.iter().map(|&(id, ticket)| (ThreadKey::of(id), Uuid::from_u128(ticket))).collect()
-    }
-
-    #[test]
-    fn in_reply_to_decides_before_references() {
-        let reply = mail("In-Reply-To: <b@x>\r\nReferences: <a@x> <c@x>");
-
-        let filing = file(&reply, &threads(&[("a@x", 1), ("b@x", 2), ("c@x", 3)]));
-
-        assert_eq!(filing.ticket, Some(Uuid::from_u128(2)));
-        assert_eq!((filing.rule, filing.evidence.as_deref()), (Rule::InReplyTo, Some("b@x")));
-    }
-
-    #[test]
-    fn the_newest_reference_wins() {
-        let reply = mail("In-Reply-To: <unknown@x>\r\nReferences: <a@x> <c@x> <unknown@x>");
-
-        let filing = file(&reply, &threads(&[("a@x", 1), ("c@x", 3)]));
-
-        assert_eq!((filing.ticket, filing.rule), (Some(Uuid::from_u128(3)), Rule::References));
-    }
-
-    #[test]
-    fn an_unknown_or_empty_reference_opens_a_ticket() {
-        for headers in
-            ["In-Reply-To: <unknown@x>", "In-Reply-To: <>\r\nReferences: <>", "Subject: Re: Printer"]
-        {
-            let filing = file(&mail(headers), &threads(&[("", 1), ("a@x", 2)]));
-
-            assert_eq!(filing, Filing { ticket: None, rule: Rule::Opened, evidence: None }, "{headers}");
+impl Filing {
+    fn unmatched(place: Place, action: Action, related: Option<Uuid>) -> Self {
+        Self {
+            place,
+            rule: Rule::Opened,
+            evidence: None,
+            confidence: None,
+            related,
+            action,
+            reopens: false,
+            considered: Vec::new(),
         }
     }
 
-    #[test]
-    fn endless_references_are_not_all_looked_at() {
-        let ids: Vec<String> = (0..20_000).map(|i| format!("<{i}@x>")).collect();
-        let reply = mail(&format!("References: {}", ids.join("\r\n ")));
-
-        assert!(candidates(&reply).count() <= MAX_CANDIDATES);
+    /// Keeps it out of any ticket until a person has looked, unless it is kept already.
+    fn suspend(&mut self, reason: Reason) {
+        match self.place {
+            Place::Suspended(_) => return,
+            Place::Joins(ticket) => self.related = Some(ticket),
+            Place::Opens | Place::Archived => {}
+        }
+        self.place = Place::Suspended(reason);
+        self.reopens = false;
     }
 
-    proptest! {
-        #[test]
-        fn a_mail_joins_the_ticket_of_the_first_candidate_that_is_known(
-            replied in prop::collection::vec(0..200_u8, 0..70),
-            referred in prop::collection::vec(0..200_u8, 0..70),
-            known in prop::collection::hash_map(0..200_u8, any::<u128>(), 0..20),
-        ) {
-            let mut reply = mail("Subject: x");
-            reply.in_reply_to = replied.iter().map(u8::to_string).collect();
-            reply.references = referred.iter().map(u8::to_string).collect();
-            let named: Vec<(String, u128)> = known.iter().map(|(id, &ticket)| (id.to_string(), ticket)).collect();
-            let named: Vec<(&str, u128)> = named.iter().map(|(id, ticket)| (id.as_str(), *ticket)).collect();
+    /// The name of its rule, as it is stored and sent. A mail that no rule found a ticket for opens one, or is in none.
+    pub fn rule_name(&self) -> &'static str {
+        match (self.rule, self.place) {
+            (Rule::Opened, Place::Suspended(_) | Place::Archived) => "none",
+            (rule, _) => rule.as_str(),
+        }
+    }
 
-            let filing = file(&reply, &threads(&named));
+    /// The ticket that is there already and to which its id is to lead: the one that it joins. Or, if it is archived
+    /// and a rule was sure of a ticket, that one: replies to what an agent wrote, and sent here too, name it.
+    pub fn leads_to(&self) -> Option<Uuid> {
+        match self.place {
+            Place::Joins(ticket) => Some(ticket),
+            Place::Archived => self.confidence.and(self.related),
+            Place::Opens | Place::Suspended(_) => None,
+        }
+    }
 
-            let in_order: Vec<u8> = replied.iter().chain(referred.iter().rev()).copied().take(MAX_CANDIDATES).collect();
-            let place = in_order.iter().position(|id| known.contains_key(id));
-            let expected = place.map_or(
-                Filing { ticket: None, rule: Rule::Opened, evidence: None },
-                |place| Filing {
-                    ticket: Some(Uuid::from_u128(known[&in_order[place]])),
-                    rule: if place < replied.len() { Rule::InReplyTo } else { Rule::References },
-                    evidence: Some(in_order[place].to_string()),
-                },
-            );
-            prop_assert_eq!(filing, expected);
+    /// The Message-ID that led to the ticket.
+    pub fn matched_message_id(&self) -> Option<&str> {
+        self.evidence.as_deref().filter(|_| self.rule.is_by_id())
+    }
+
+    /// Whether it counts for how much its sender sends. What is suspended for another reason than that, or archived,
+    /// does not.
+    fn is_counted(&self) -> bool {
+        match self.place {
+            Place::Opens | Place::Joins(_) => true,
+            Place::Suspended(reason) => {
+                matches!(reason, Reason::SenderRate | Reason::TicketRate | Reason::Repeated)
+            }
+            Place::Archived => false,
+        }
+    }
+}
+
+// By hand: evidence is private.
+impl std::fmt::Debug for Filing {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Filing")
+            .field("place", &self.place)
+            .field("rule", &self.rule)
+            .field("confidence", &self.confidence)
+            .field("related", &self.related)
+            .field("considered", &self.considered)
+            .finish_non_exhaustive()
+    }
+}
+
+/// Where a mail is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Place {
+    /// In a ticket that it opens.
+    Opens,
+    /// In a ticket that is there.
+    Joins(Uuid),
+    /// In none, until a person has looked.
+    Suspended(Reason),
+    /// In none.
+    Archived,
+}
+
+/// Why a mail is suspended.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Reason {
+    /// Mail of its kind is.
+    Verdict,
+    /// It would join a ticket in which its author is not, and the author's domain did not send it.
+    Forged,
+    /// A rule of the configuration says so.
+    Rule,
+    /// Its sender sends too much.
+    SenderRate,
+    /// Its ticket gets too much.
+    TicketRate,
+    /// The same came too often.
+    Repeated,
+}
+
+impl Reason {
+    /// Every reason.
+    pub const ALL: [Self; 6] =
+        [Self::Verdict, Self::Forged, Self::Rule, Self::SenderRate, Self::TicketRate, Self::Repeated];
+
+    /// The name it is stored and sent by.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Verdict => "verdict",
+            Self::Forged => "forged",
+            Self::Rule => "rule",
+            Self::SenderRate => "sender_rate",
+            Self::TicketRate => "ticket_rate",
+            Self::Repeated => "repeated",
+        }
+    }
+}
+
+/// A ticket that a mail might have joined.
+#[derive(Clone, PartialEq, Eq)]
+pub struct Considered {
+    /// By which rule.
+    pub rule: Rule,
+    /// What the rule matched.
+    pub evidence: String,
+    /// The ticket, if the rule found one.
+    pub ticket: Option<Uuid>,
+    /// How sure the rule was.
+    pub confidence: Option<Confidence>,
+    /// What spoke against it.
+    pub objection: Objection,
+}
+
+// By hand: evidence is private.
+impl std::fmt::Debug for Considered {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Considered")
+            .field("rule", &self.rule)
+            .field("ticket", &self.ticket)
+            .field("objection", &self.objection)
+            .finish_non_exhaustive()
+    }
+}
+
+/// Why a mail does not join a ticket that a rule found.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Objection {
+    /// A token is not signed by us.
+    BadSignature,
+    /// A token names no ticket of this mailbox.
+    NoSuchTicket,
+    /// Nobody of the ticket sends it, or gets it too.
+    Stranger,
+    /// The author may be of the ticket, but the author's domain did not send it.
+    Forged,
+    /// It is less sure than the threshold.
+    Unsure,
+    /// The ticket was closed too long ago.
+    Closed,
+    /// It has another subject and quotes nothing.
+    NewTopic,
+    /// It is handed on, and to people who are not in the ticket.
+    Forwarded,
+    /// An earlier rule was sure of another ticket.
+    Outranked,
+}
+
+impl Objection {
+    /// Every objection.
+    pub const ALL: [Self; 9] = [
+        Self::BadSignature,
+        Self::NoSuchTicket,
+        Self::Stranger,
+        Self::Forged,
+        Self::Unsure,
+        Self::Closed,
+        Self::NewTopic,
+        Self::Forwarded,
+        Self::Outranked,
+    ];
+
+    /// The name it is stored by.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::BadSignature => "bad_signature",
+            Self::NoSuchTicket => "no_such_ticket",
+            Self::Stranger => "stranger",
+            Self::Forged => "forged",
+            Self::Unsure => "unsure",
+            Self::Closed => "closed",
+            Self::NewTopic => "new_topic",
+            Self::Forwarded => "forwarded",
+            Self::Outranked => "outranked",
         }
     }
 }

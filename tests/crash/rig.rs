@@ -189,7 +189,7 @@ fn configuration(
 ) -> String {
     let settle = [r#"{ kind = "move", to = "Processed" }"#, r#"{ kind = "expunge" }"#];
     let mut text = format!(
-        "[database]\nurl = \"{}\"\n[ops]\nlisten = \"off\"\n[intake]\nbatch_messages = 4\n\
+        "[database]\nurl = \"{}\"\n[ops]\nlisten = \"off\"\n[filing]\nsender_per_hour = 0\nticket_per_day = 0\nsame_mail = 0\n[intake]\nbatch_messages = 4\n\
          batch_bytes = \"256 KiB\"\nsettle_messages = 6\n[log]\nfilter = \"debug\"\n",
         database.url()
     );

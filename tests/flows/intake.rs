@@ -159,6 +159,28 @@ async fn replies_join_the_ticket_of_what_they_answer() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn the_reply_is_stored_beside_the_text() {
+    let site = Site::new().await;
+    let intake = Intake::of(&site).await;
+    let mut reply = mail("b", "In-Reply-To: <a@example.com>\n");
+    reply.extend(b"\nOn Mon, 5 Jan 2026 at 10:00, Support wrote:\n> Hello\n> Ann\n");
+    site.account.deliver_many([mail("a", ""), reply]).unwrap();
+
+    intake.cycle().await.unwrap();
+
+    let rows = site
+        .database
+        .rows(
+            "SELECT text LIKE '%> Ann%', reply_text, reply_method, reply_confidence > 90
+             FROM messages ORDER BY sequence",
+        )
+        .await
+        .unwrap();
+    let shown: Vec<Vec<&str>> = rows.iter().map(|row| row.iter().map(String::as_str).collect()).collect();
+    assert_eq!(shown, [["f", "", "whole", "t"], ["t", "Hello, this is b.", "text_attribution", "t"]]);
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn a_refused_move_leaves_the_mail_and_intake_goes_on() {
     let site = Site::new().await;
     let intake = Intake::new(site.config(MOVE, "[intake]\nbatch_messages = 5\nsettle_messages = 5")).await;
@@ -203,6 +225,7 @@ async fn two_workers_share_a_mailbox_without_doubling() {
     let second = Intake {
         lease,
         tally: Tally::new("support"),
+        webhooks: vec!["helpdesk"],
         store: first.store.clone(),
         config: first.config.clone(),
     };

@@ -7,10 +7,12 @@
     reason = "a failed setup step is a failed test"
 )]
 
+mod attachments;
 mod cuts;
 mod database;
 mod deliveries;
 mod doubt;
+mod filing;
 mod intake;
 mod leases;
 mod microsoft;
@@ -18,5 +20,6 @@ mod oddities;
 mod poison;
 mod process;
 mod support;
+mod tools;
 mod walk;
 mod workers;

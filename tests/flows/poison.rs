@@ -7,12 +7,14 @@ use std::time::Duration;
 use std::collections::{BTreeMap, BTreeSet};
 
 use chrono::{DateTime, Utc};
-use postroom::event::{Event, Received};
+use postroom::event::{Event, Found, Received};
 use postroom::mail;
+use postroom::mail::Facts;
 use postroom::message::{Extent, Listed, Message, Uid, UidValidity};
+use postroom::rule::{Labels, Ruling};
 use postroom::store::{Entry, NewMessage, Source};
 use postroom::ticket;
-use postroom::ticket::{Threads, Ticket};
+use postroom::ticket::{Clues, Known, Policy, Ticket};
 use proptest::strategy::{Strategy, ValueTree};
 use proptest::test_runner::TestRunner;
 use rustix::process::Signal;
@@ -96,12 +98,13 @@ async fn nul_in_every_place_and_any_time_of_receipt_are_stored() {
     intake.store.see(&folder, &listed, Uid(3)).await.unwrap();
     let due = intake.store.to_fetch(&folder, Uid(0), 10).await.unwrap();
     assert_eq!(due.iter().map(|due| due.listed).collect::<Vec<_>>(), listed);
-    let mails: Vec<_> = messages.iter().map(mail::read).collect();
+    let mails: Vec<_> = messages.iter().map(|message| mail::read(message, &Facts::default())).collect();
     let packed: Vec<_> = messages.iter().map(|message| Source::compress(&message.source).unwrap()).collect();
+    let policy = intake.policy();
     let entries: Vec<Entry<'_>> = (0..messages.len())
-        .map(|i| new_message(messages[i].listed, &mails[i], &packed[i], i64::try_from(i).unwrap()))
+        .map(|i| new_message(messages[i].listed, &mails[i], &packed[i], i64::try_from(i).unwrap(), &policy))
         .collect();
-    intake.store.record(&folder, &["helpdesk"], &entries).await.unwrap();
+    intake.store.record(&folder, &["helpdesk"], &entries, &Known::default()).await.unwrap();
 
     assert_eq!(
         sources(&site).await,
@@ -127,11 +130,14 @@ async fn any_text_comes_out_of_the_database_as_it_went_in_but_for_nul() {
         .map(|uid| mail_of(uid, any_texts.new_tree(&mut runner).unwrap().current().try_into().unwrap()))
         .collect();
     let listed = |uid| Listed { uid: Uid(uid), size: 0, internal_date: mails[0].received };
-    let entries: Vec<Entry<'_>> =
-        (1..).zip(&mails).map(|(uid, mail)| new_message(listed(uid), mail, &packed, uid.into())).collect();
+    let policy = intake.policy();
+    let entries: Vec<Entry<'_>> = (1..)
+        .zip(&mails)
+        .map(|(uid, mail)| new_message(listed(uid), mail, &packed, uid.into(), &policy))
+        .collect();
     intake.store.see(&folder, &(1..=60).map(listed).collect::<Vec<_>>(), Uid(60)).await.unwrap();
 
-    intake.store.record(&folder, &["helpdesk"], &entries).await.unwrap();
+    intake.store.record(&folder, &["helpdesk"], &entries, &Known::default()).await.unwrap();
 
     let rows = site.database.rows(
         "SELECT json_build_array(m.message_id, in_reply_to, reference_ids, from_name, from_address, sender, reply_to,
@@ -155,7 +161,7 @@ fn mail_of(uid: u32, texts: [String; 12]) -> mail::Mail {
     let [id, replied, referred, from, local, to, copied, subject, text, html, header, filename] = texts;
     let person =
         |name: &String, address: &String| mail::Address { name: name.clone(), address: address.clone() };
-    let mut mail = mail::read(&Message { listed, source, extent: Extent::Whole });
+    let mut mail = mail::read(&Message { listed, source, extent: Extent::Whole }, &Facts::default());
     mail.fingerprint = mail::Fingerprint([u8::try_from(uid).unwrap(); 32]);
     mail.message_id = Some(id.clone());
     mail.in_reply_to = vec![replied.clone()];
@@ -200,32 +206,40 @@ fn columns(mail: &mail::Mail) -> Value {
 }
 
 /// A mail that opens a ticket, as intake decides it.
-fn new_message<'a>(listed: Listed, mail: &'a mail::Mail, source: &'a Source, number: i64) -> Entry<'a> {
-    let filing = ticket::file(mail, &Threads::new());
+fn new_message<'a>(
+    listed: Listed,
+    mail: &'a mail::Mail,
+    source: &'a Source,
+    number: i64,
+    policy: &Policy,
+) -> Entry<'a> {
+    let received_at = mail.received.unwrap().to_utc();
+    let filing = ticket::file(&Clues::of(mail, policy), &Known::default(), policy, received_at);
     let (id, subject, status) = (Uuid::now_v7(), mail.subject.clone(), "open".to_owned());
-    let ticket = Ticket { id, number, subject, status, message_count: 1 };
+    let ticket = Ticket { id, number, subject, status, message_count: 1, labels: Labels::default() };
     let event = Event::received(&Received {
         at: Utc::now(),
         mailbox: "support",
-        folder: "INBOX",
-        uidvalidity: UidValidity(7),
-        uid: listed.uid,
+        found: Some(Found { folder: "INBOX", uidvalidity: UidValidity(7), uid: listed.uid }),
         message_id: id,
-        ticket: &ticket,
+        ticket: Some(&ticket),
         filing: &filing,
+        policy,
+        ruling: &Ruling::default(),
         mail,
     });
     Entry::New(Box::new(NewMessage {
         uid: listed.uid,
         id,
-        received_at: mail.received.unwrap().to_utc(),
+        received_at,
         extent: Extent::Whole,
         mail,
         source,
         filing,
-        ticket,
+        ruling: Ruling::default(),
+        ticket: Some(ticket),
         degraded: None,
-        event: Some(event),
+        event,
     }))
 }
 

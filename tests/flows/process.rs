@@ -329,7 +329,9 @@ async fn a_bad_configuration_names_every_problem_and_exits_78() {
 #[tokio::test(flavor = "multi_thread")]
 async fn an_operator_can_look_at_what_came_of_it() {
     let site = Site::new().await;
-    site.account.deliver_many([mail("a", ""), mail("b", "In-Reply-To: <a@example.com>\n")]).unwrap();
+    let mut reply = mail("b", "In-Reply-To: <a@example.com>\n");
+    reply.extend(b"\nOn Mon, 5 Jan 2026 at 10:00, Support wrote:\n> Hello, this is quoted.\n");
+    site.account.deliver_many([mail("a", ""), reply]).unwrap();
     let config = site.config_file(MOVE, "");
     let (code, _, err) = run(&config, &["tickets", "list"]).await;
     assert_eq!(code, Some(1));
@@ -350,6 +352,9 @@ async fn an_operator_can_look_at_what_came_of_it() {
     assert!(json.contains("\"message_count\": 2"), "{json}");
     let (_, ticket, _) = run(&config, &["tickets", "show", "1"]).await;
     assert!(ticket.contains("Hello, this is b.") && ticket.contains("Filed here by in_reply_to"), "{ticket}");
+    assert!(!ticket.contains("quoted.") && ticket.contains("--full"), "{ticket}");
+    let (_, ticket, _) = run(&config, &["tickets", "show", "1", "--full"]).await;
+    assert!(ticket.contains("Hello, this is quoted.") && !ticket.contains("--full"), "{ticket}");
     let (code, _, err) = run(&config, &["tickets", "show", "99"]).await;
     assert_eq!(code, Some(1));
     assert!(err.contains("there is no ticket 99"), "{err}");
@@ -358,6 +363,73 @@ async fn an_operator_can_look_at_what_came_of_it() {
     let (code, shown, _) = run(&config, &["config"]).await;
     assert_eq!(code, Some(0));
     assert!(!shown.contains(site.account.password()) && !shown.contains(SECRET), "{shown}");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn who_wrote_a_mail_is_stored_told_and_shown() {
+    let site = Site::new().await;
+    let bounce = "Content-Type: multipart/report; report-type=delivery-status; boundary=b\n\n\
+                  --b\n\nIt did not arrive.\n--b\nContent-Type: message/delivery-status\n\n\
+                  Final-Recipient: rfc822; bob@example.org\nAction: failed\nStatus: 5.1.1\n\
+                  --b\nContent-Type: text/rfc822-headers\n\nMessage-ID: <sent@example.com>\n--b--\n";
+    let ours = mail("d", "").strip_suffix(b"\n").unwrap().to_vec();
+    let ours = String::from_utf8(ours).unwrap().replace("ann@example.com", "help@example.com");
+    site.account
+        .deliver_many([
+            mail("a", "Authentication-Results: mx.example.com; dmarc=pass header.from=example.com\n"),
+            mail("b", "In-Reply-To: <a@example.com>\nAuto-Submitted: auto-replied\nReturn-Path: <>\n"),
+            mail("c", bounce),
+            ours.into_bytes(),
+        ])
+        .unwrap();
+    let lists = "addresses = [\"help@example.com\"]\ntrusted_authserv = [\"mx.example.com\"]";
+    let config = site.config_file(&format!("{MOVE}\n{lists}"), "");
+    assert_eq!(run(&config, &["migrate"]).await.0, Some(0));
+
+    assert_eq!(run(&config, &["drain"]).await.0, Some(0));
+
+    let stored = site
+        .database
+        .rows(
+            "SELECT m.message_id, m.verdict, array_to_string(m.signals, ' '), m.suppress_auto_response,
+                    m.report #>> '{recipients,0,address}', m.report #>> '{original,message_id}',
+                    m.authentication ->> 'dmarc', v.verdict
+             FROM messages m LEFT JOIN dashboard.tickets v ON v.id = m.ticket_id ORDER BY m.message_id",
+        )
+        .await
+        .unwrap();
+    assert_eq!(
+        stored,
+        [
+            ["a@example.com", "human", "", "f", "", "", "pass", "human"],
+            ["b@example.com", "auto_reply", "null_return_path auto_replied", "t", "", "", "", "human"],
+            [
+                "c@example.com",
+                "bounce_failed",
+                "delivery_report",
+                "t",
+                "bob@example.org",
+                "sent@example.com",
+                "",
+                // What nobody's mail led to, and what is our own, opens no ticket.
+                ""
+            ],
+            ["d@example.com", "own_loop", "own_address", "t", "", "", "", ""],
+        ]
+    );
+    let told = site
+        .database
+        .rows(
+            "SELECT e.body -> 'data' -> 'automation' ->> 'verdict', e.body #>> '{data,bounce,recipients,0,status}',
+                    e.body #>> '{data,authentication,aligned}'
+             FROM (SELECT body::jsonb FROM deliveries) e ORDER BY e.body #>> '{data,message,message_id}'",
+        )
+        .await
+        .unwrap();
+    assert_eq!(told, [["human", "", "true"], ["auto_reply", "", ""], ["bounce_failed", "5.1.1", ""]]);
+    let (_, shown, _) = run(&config, &["tickets", "show", "1"]).await;
+    assert_eq!(shown.matches("Verdict: ").count(), 1, "{shown}");
+    assert!(shown.contains("Verdict: auto_reply (null_return_path, auto_replied)"), "{shown}");
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -3,6 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
 use std::process::Command;
+use std::sync::Arc;
 use std::time::Duration;
 
 use anyhow::ensure;
@@ -13,6 +14,7 @@ use postroom::intake::{Job, Tally};
 use postroom::mailbox;
 use postroom::mailbox::{Credential, Plan};
 use postroom::store::{Lease, Store};
+use postroom::ticket::Policy;
 use tokio::sync::Mutex;
 use tokio_util::sync::CancellationToken;
 
@@ -61,13 +63,17 @@ impl Site {
     }
 
     /// Writes a configuration file: the site, with `sections` put in place of defaults.
+    ///
+    /// Everybody may send any number of mails, unless `sections` have a `[filing]`: tests like to send many at once.
     pub(crate) fn config_file(&self, settle: &str, sections: &str) -> PathBuf {
+        let filing = if sections.contains("[filing]") { "" } else { NO_RATES };
         let text = format!(
             r#"
             [database]
             url = "{database}"
             [ops]
             listen = "off"
+            {filing}
             {sections}
             [[mailbox]]
             name = "support"
@@ -106,6 +112,9 @@ impl Site {
         self.database.value(sql).await.unwrap().parse().unwrap()
     }
 }
+
+/// Everybody may send any number of mails.
+pub(crate) const NO_RATES: &str = "[filing]\nsender_per_hour = 0\nticket_per_day = 0\nsame_mail = 0\n";
 
 /// The usual policy.
 pub(crate) const MOVE: &str = r#"{ kind = "move", to = "Processed" }"#;
@@ -211,6 +220,7 @@ pub(crate) struct Intake {
     pub(crate) lease: Lease,
     pub(crate) config: Config,
     pub(crate) tally: Tally,
+    pub(crate) webhooks: Vec<&'static str>,
 }
 
 impl Intake {
@@ -220,11 +230,16 @@ impl Intake {
         store.register_mailboxes(&config.mailboxes).await.unwrap();
         store.register_webhooks(&["helpdesk"]).await.unwrap();
         let lease = store.acquire_lease("support", &"first".into()).await.unwrap().unwrap();
-        Self { store, lease, config, tally: Tally::new("support") }
+        Self { store, lease, config, tally: Tally::new("support"), webhooks: vec!["helpdesk"] }
     }
 
     pub(crate) async fn of(site: &Site) -> Self {
         Self::new(site.config(MOVE, "")).await
+    }
+
+    /// By what it files mail.
+    pub(crate) fn policy(&self) -> Arc<Policy> {
+        intake::policy(&self.config, &self.config.mailboxes[0])
     }
 
     pub(crate) async fn cycle(&self) -> Result<u32, intake::Error> {
@@ -239,8 +254,9 @@ impl Intake {
             lease: &self.lease,
             mailbox,
             plan: &plan,
+            policy: &self.policy(),
             limits: &self.config.intake,
-            webhooks: &["helpdesk"],
+            webhooks: &self.webhooks,
             suspects: &Mutex::new(()),
             tally: &self.tally,
         };

@@ -10,11 +10,12 @@ use std::time::Duration;
 use chrono::{DateTime, Utc};
 use devstack::Chance;
 use postroom::mail;
-use postroom::mail::Mail;
+use postroom::mail::{Facts, Mail};
 use postroom::message::{Extent, Listed, Message, Uid, UidSet, UidValidity};
+use postroom::rule::{Labels, Ruling};
 use postroom::store::{Due, Entry, Error, Folder, Hand, Lease, NewMessage, Source, Store, Unsettled, Which};
 use postroom::ticket;
-use postroom::ticket::Ticket;
+use postroom::ticket::{Clues, Filing, Policy, Ticket};
 use uuid::Uuid;
 
 use crate::support::{Intake, Site, expire_leases};
@@ -72,6 +73,7 @@ struct Worker {
 struct Walk {
     site: Site,
     store: Store,
+    policy: Arc<Policy>,
     chance: Chance,
     model: Model,
     workers: Vec<Worker>,
@@ -84,7 +86,9 @@ struct Walk {
 impl Walk {
     async fn new(seed: u64) -> Self {
         let site = Site::new().await;
-        let Intake { store, lease, .. } = Intake::of(&site).await;
+        let intake = Intake::of(&site).await;
+        let policy = intake.policy();
+        let Intake { store, lease, .. } = intake;
         let (folder, _) = store.open_folder(&lease, UidValidity(1), None, HOUR).await.unwrap();
         let late = Worker {
             name: "second".into(),
@@ -97,6 +101,7 @@ impl Walk {
         let mut walk = Self {
             site,
             store,
+            policy,
             chance: Chance::of(seed),
             model: Model::default(),
             workers: vec![first, late],
@@ -288,12 +293,13 @@ impl Walk {
                 let extent = if content == 0 { Extent::Header } else { Extent::Whole };
                 let message = message(due, content, extent);
                 let source = Source::compress(&message.source).unwrap();
-                (due.listed.uid, content, extent, mail::read(&message), source)
+                (due.listed.uid, content, extent, mail::read(&message, &Facts::default()), source)
             })
             .collect();
         let fingerprints: Vec<_> = letters.iter().map(|(.., mail, _)| mail.fingerprint).collect();
-        let mut stored: HashMap<_, Uuid> =
-            self.store.known(&folder, &fingerprints, &[]).await.unwrap().stored;
+        let known =
+            self.store.known(folder.lease.mailbox_id(), &self.policy, &fingerprints, &[]).await.unwrap();
+        let mut stored: HashMap<_, Uuid> = known.stored;
         let numbers = self.store.take_ticket_numbers(letters.len()).await.unwrap();
         let entries: Vec<Entry<'_>> = letters
             .iter()
@@ -304,11 +310,12 @@ impl Walk {
                 }
                 let id = Uuid::now_v7();
                 stored.insert(mail.fingerprint, id);
-                Entry::New(Box::new(new_message(*uid, id, number, *extent, mail, source)))
+                let filing = self.file(mail);
+                Entry::New(Box::new(new_message(*uid, id, number, *extent, mail, source, filing)))
             })
             .collect();
 
-        let outcome = self.store.record(&folder, &[], &entries).await;
+        let outcome = self.store.record(&folder, &[], &entries, &ticket::Known::default()).await;
 
         self.assert_fenced(who, &outcome);
         if outcome.is_err() {
@@ -325,6 +332,11 @@ impl Walk {
             let row = self.model.ledger.get_mut(&(folder.uidvalidity.0, uid.0)).unwrap();
             *row = Row { state, waits, set_aside: false, stored: true, stays: false, ..row.clone() };
         }
+    }
+
+    fn file(&self, mail: &Mail) -> Filing {
+        let clues = Clues::of(mail, &self.policy);
+        ticket::file(&clues, &ticket::Known::default(), &self.policy, Utc::now())
     }
 
     /// An operator has what is held tried again.
@@ -449,6 +461,7 @@ fn new_message<'a>(
     extent: Extent,
     mail: &'a Mail,
     source: &'a Source,
+    filing: Filing,
 ) -> NewMessage<'a> {
     let now: DateTime<Utc> = Utc::now();
     NewMessage {
@@ -458,14 +471,16 @@ fn new_message<'a>(
         extent,
         mail,
         source,
-        filing: ticket::file(mail, &HashMap::new()),
-        ticket: Ticket {
+        filing,
+        ticket: Some(Ticket {
             id: Uuid::now_v7(),
             number,
             subject: String::new(),
             status: "open".to_owned(),
             message_count: 1,
-        },
+            labels: Labels::default(),
+        }),
+        ruling: Ruling::default(),
         degraded: None,
         event: None,
     }

@@ -49,6 +49,10 @@ fn known() -> BTreeSet<String> {
         zzz = 1
         [intake]
         zzz = 1
+        [filing]
+        zzz = 1
+        [filing.actions]
+        zzz = 1
         [delivery]
         zzz = 1
         [ops]
@@ -69,6 +73,10 @@ fn known() -> BTreeSet<String> {
         auth = { kind = "token_command", zzz = 1 }
         [[webhook]]
         zzz = 1
+        [[tracker]]
+        zzz = 1
+        [[rule]]
+        zzz = 1
     "#;
     let mut known = BTreeSet::new();
     for problem in load(odd).unwrap_err().iter() {
@@ -81,7 +89,7 @@ fn known() -> BTreeSet<String> {
         }
     }
     // Tables, whose keys stand for them.
-    assert!(known.remove("mailbox.auth") && known.remove("mailbox.settle"));
+    assert!(known.remove("mailbox.auth") && known.remove("mailbox.settle") && known.remove("filing.actions"));
     known
 }
 
@@ -134,6 +142,8 @@ fn the_redacted_form_is_toml_with_every_key() {
         "mailbox.auth.private_key_file",
         "secrets.key_file",
         "secrets.previous_key_file",
+        "filing.token_key_file",
+        "filing.previous_token_key_file",
         "webhook.secret_file",
         "webhook.previous_secret_file",
         "webhook.ca_file",

@@ -19,6 +19,24 @@ fn every_mistake_of_a_bad_file_is_told_at_once() {
         batch_bytes = "3 MiB"
         max_message_bytes = "1 MiB"
 
+        [filing]
+        token_key = "too short"
+        previous_token_key_file = "missing"
+        threshold = 70
+        reopen_window = "1 year"
+        new_topic = "sometimes"
+        subject_prefix = "a b"
+        shared_domains = "a b"
+        sender_per_hour = -1
+        same_mail = 1
+        same_mail_window = "2days"
+        unlimited_senders = [5]
+
+        [filing.actions]
+        human = "tickets"
+        own_loop = "ticket"
+        spam = "archive"
+
         [delivery]
         poll_interval = "often"
         concurrency = "many"
@@ -37,12 +55,16 @@ fn every_mistake_of_a_bad_file_is_told_at_once() {
         port = 65536
         username = "support"
         auth = { kind = "password", password = "a", password_file = "b" }
+        addresses = ["support@example.com", "help"]
+        trusted_authserv = ["mx.example.com; spf=pass"]
         settle = { kind = "expunge", to = "Processed" }
 
         [[mailbox]]
         name = "returns"
         username = ""
         auth = "secret"
+        addresses = [1]
+        trusted_authserv = true
         settle = { kind = "move", to = "inbox" }
 
         [[mailbox]]
@@ -97,6 +119,36 @@ fn every_mistake_of_a_bad_file_is_told_at_once() {
         insecure_http = "yes"
         secret = "guess"
         timeout = "0s"
+
+        [[tracker]]
+        name = "jira"
+        pattern = "(["
+        domains = ["jira@example.com"]
+
+        [[tracker]]
+        name = "servicenow"
+        pattern = "x*"
+
+        [[rule]]
+        name = "Everything"
+        from = 7
+        subject = "/(/"
+        header = ["X-Spam-Flag: YES", "X-Spam"]
+        verdict = ["human", "spam"]
+        larger = "2 MiB"
+        smaller = "1 MiB"
+        tag = "V.I.P."
+        priority = "hihg"
+        status = "solved"
+        webhook = ["helpdesk", ""]
+
+        [[rule]]
+        name = "nothing"
+        suspend = "maybe"
+
+        [[rule]]
+        name = "no-effect"
+        from = "*"
 
         [webhooks]
         "#,
@@ -177,6 +229,34 @@ fn mailboxes_may_not_take_mail_from_one_another() {
         let problems = pair(folder, to).expect_err(folder);
         assert_eq!(problems.iter().count(), 1, "{problems}");
         assert_eq!(problems.iter().next().unwrap().key, "mailbox");
+    }
+}
+
+#[test]
+fn a_rule_names_webhooks_that_there_are() {
+    let rule = "[[rule]]\nname = \"one\"\nfrom = \"*\"\nwebhook = \"helpdesk\"";
+    assert_eq!(load(&format!("{LEAST}{WEBHOOK}{rule}")).unwrap().rules.len(), 1);
+
+    for (toml, allowed) in [
+        (format!("{LEAST}{rule}"), "none: there is no [[webhook]]"),
+        (format!("{LEAST}{WEBHOOK}{}", rule.replace("helpdesk", "crm")), r#"one of "helpdesk""#),
+    ] {
+        let problems = load(&toml).unwrap_err();
+        let problem = problems.iter().next().unwrap();
+        assert_eq!((problem.key.as_str(), problem.allowed.as_str()), ("rule", allowed), "{problems}");
+    }
+}
+
+#[test]
+fn a_rule_says_something_about_some_mail() {
+    for (rule, key) in [
+        ("tag = \"x\"", "from"),
+        ("from = \"*\"", "tag"),
+        ("larger = 2\nsmaller = 3\nstop = true", "smaller"),
+    ] {
+        let problems = load(&format!("{LEAST}[[rule]]\nname = \"one\"\n{rule}")).unwrap_err();
+        let keys: Vec<_> = problems.iter().map(|problem| problem.key.clone()).collect();
+        assert_eq!(keys, [format!("rule \"one\": {key}")]);
     }
 }
 

@@ -13,11 +13,19 @@ fn problems_never_show_what_may_be_private() {
         url = "canary://u:canary@localhost/canary?canary=canary"
         pasword = "canary"
 
+        [filing]
+        token_key = "canary"
+        subject_prefix = "canary canary"
+        shared_domains = ["canary canary"]
+        unlimited_senders = "canary canary"
+
         [[mailbox]]
         name = "support"
         host = "canary canary"
         username = "canary\n@example.com"
         auth = { kind = "password", password = "", pasword = "canary" }
+        addresses = ["canary"]
+        trusted_authserv = ["canary canary"]
         folder = ["canary"]
         settle = { kind = "move", to = ["canary"] }
 
@@ -62,6 +70,11 @@ fn problems_never_show_what_may_be_private() {
         url = "http://canary:canary@localhost/canary?token=canary"
         secret = "canary"
         previous_secret_file = "secret"
+
+        [[tracker]]
+        name = "jira"
+        pattern = "(canary"
+        domains = ["canary@canary"]
     "#;
     let setup = Setup::new(toml).with("secret", "whsec_canary!");
 
@@ -72,7 +85,7 @@ fn problems_never_show_what_may_be_private() {
 
     // One key is called so, and keys are shown.
     assert_eq!(report.matches(CANARY).count(), 1, "{report}");
-    assert!(report.starts_with("there are 27 problems"), "{report}");
+    assert!(report.starts_with("there are 35 problems"), "{report}");
 }
 
 #[test]

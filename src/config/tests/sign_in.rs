@@ -70,9 +70,27 @@ pub(super) fn of_every_kind() -> Setup {
         secret = "whsec_canarycanarycanarycanarycanaryca"
         previous_secret = "whsec_canarycanarycanarycanarycanaryca"
         ca_file = "ca.pem"
+
+        [[rule]]
+        name = "everything"
+        from = "canary@*"
+        to = ["canary@*"]
+        subject = "*canary*"
+        header = "X-Canary: canary"
+        verdict = "human"
+        larger = "1 KiB"
+        smaller = "1 MiB"
+        has_attachment = true
+        tag = "vip"
+        priority = "high"
+        status = "open"
+        webhook = "helpdesk"
+        suspend = true
+        stop = true
     "#;
     let certified = Certified::new(rsa(), -1, 1);
-    let setup = Setup::new(&toml.replace("KEY", KEY)).with("ca.pem", CERTIFICATE);
+    let toml = toml.replace("KEY", KEY) + FILING + TRACKER;
+    let setup = Setup::new(&toml).with("ca.pem", CERTIFICATE);
     setup.with("certificate.pem", &certified.certificate).with("key.pem", certified.key_pem())
 }
 

@@ -1,6 +1,8 @@
 //! HTML bodies: made safe to show, and made readable as text.
 
 mod guard;
+mod mark;
+mod style;
 mod text;
 
 use std::borrow::Cow;
@@ -8,15 +10,17 @@ use std::sync::LazyLock;
 
 use ammonia::{Builder, UrlRelative};
 use mail_parser::decoders::hex::decode_hex;
-use memchr::memmem;
+use memchr::{memchr, memchr_iter, memmem};
 
 use crate::mail::limit;
 
-pub(super) use text::to_text;
+pub(super) use mark::{Mark, Program};
+pub(super) use text::{Outline, outline};
 
 /// Elements that go with everything in them: programs, styles, other documents, and text that is not shown.
-const DROPPED: [&str; 18] = [
+const DROPPED: [&str; 20] = [
     "applet",
+    "audio",
     "embed",
     "frameset",
     "iframe",
@@ -33,24 +37,34 @@ const DROPPED: [&str; 18] = [
     "textarea",
     "title",
     "video",
+    "xml",
     "xmp",
 ];
 
 /// Schemes a link may have. `cid` is a part of the mail itself (RFC 2392).
-const SCHEMES: [&str; 5] = ["http", "https", "mailto", "tel", "cid"];
+const LINKS: [&str; 5] = ["http", "https", "mailto", "tel", "cid"];
+
+/// Images that a mail may hold in its HTML. SVG is none, for it may hold programs.
+const IMAGES: [&str; 4] = ["data:image/gif;", "data:image/jpeg;", "data:image/png;", "data:image/webp;"];
 
 /// Built once: it is on the way of every mail with HTML.
 static CLEANER: LazyLock<Builder<'static>> = LazyLock::new(|| {
     let mut cleaner = Builder::default();
     cleaner
         .add_clean_content_tags(DROPPED)
-        .url_schemes(SCHEMES.into())
+        .add_generic_attributes(["dir", "hidden", "style"])
+        .url_schemes(LINKS.into_iter().chain(["data"]).collect())
         // A mail has no address that a relative link could start from.
         .url_relative(UrlRelative::Deny)
-        .link_rel(Some("noopener noreferrer"))
+        .link_rel(Some("noopener noreferrer nofollow"))
         .attribute_filter(|element, attribute, value| match (element, attribute) {
             // An image from elsewhere tells the sender who reads the mail, and when.
-            ("img", "src") => starts_with_cid(value).then_some(Cow::Borrowed(value)),
+            ("img", "src") => is_own_image(value).then_some(Cow::Borrowed(value)),
+            // Nothing that is loaded, or covers what is around it; only what was hidden stays so.
+            (_, "style") => style::hides(value).then_some(Cow::Borrowed("display:none")),
+            (_, "hidden") => Some(Cow::Borrowed("")),
+            (_, "href") => is_link(value).then_some(Cow::Borrowed(value)),
+            (_, "src" | "cite") => None,
             _ => Some(Cow::Borrowed(value)),
         });
     cleaner
@@ -59,7 +73,34 @@ static CLEANER: LazyLock<Builder<'static>> = LazyLock::new(|| {
 /// Makes HTML safe to show inside another page: no program, no style, no form, nothing that is loaded from
 /// elsewhere. `None` if it is too complex for the parser behind this.
 pub(super) fn sanitise(html: &str) -> Option<String> {
+    if !has_tags(html) {
+        // Text that only says it is HTML has lines.
+        let lines = html.lines().collect::<Vec<_>>().join("<br>\n");
+        return guard::is_tame(&lines).then(|| CLEANER.clean(&lines).to_string());
+    }
     guard::is_tame(html).then(|| CLEANER.clean(html).to_string())
+}
+
+/// Whether there is anything in it that HTML takes for a tag.
+fn has_tags(html: &str) -> bool {
+    memchr_iter(b'<', html.as_bytes()).any(|at| {
+        let next = html.as_bytes().get(at + 1);
+        next.is_some_and(|byte| byte.is_ascii_alphabetic() || matches!(byte, b'/' | b'!' | b'?'))
+    })
+}
+
+/// The charset that HTML says itself, in a `meta` element near its beginning as HTML §13.2.3.2 has it.
+pub(super) fn declared_charset(html: &[u8]) -> Option<String> {
+    let head = html.get(..html.len().min(limit::HTML_PRESCAN_BYTES))?.to_ascii_lowercase();
+    memmem::find_iter(&head, b"<meta").find_map(|at| {
+        let tag = head.get(at..)?;
+        let tag = tag.get(..memchr(b'>', tag)?)?;
+        let value = tag.get(memmem::find(tag, b"charset")? + b"charset".len()..)?.trim_ascii_start();
+        let value = value.strip_prefix(b"=")?.trim_ascii_start();
+        let value = value.strip_prefix(b"\"").or_else(|| value.strip_prefix(b"'")).unwrap_or(value);
+        let end = value.iter().position(|byte| b"\"'; \t\r\n/".contains(byte)).unwrap_or(value.len());
+        String::from_utf8(value.get(..end)?.to_vec()).ok().filter(|label| !label.is_empty())
+    })
 }
 
 /// Plain text as HTML.
@@ -101,8 +142,23 @@ pub(super) fn content_ids(html: &str) -> impl Iterator<Item = String> {
     })
 }
 
-fn starts_with_cid(url: &str) -> bool {
-    url.trim_start().get(..4).is_some_and(|scheme| scheme.eq_ignore_ascii_case("cid:"))
+/// Whether an image comes with the mail, and is not too large to be kept in its HTML.
+fn is_own_image(url: &str) -> bool {
+    let url = as_parsed(url);
+    let is = |start: &&str| url.get(..start.len()).is_some_and(|head| head.eq_ignore_ascii_case(start));
+    is(&"cid:") || IMAGES.iter().any(is) && url.len() <= limit::HTML_IMAGE_BYTES
+}
+
+fn is_link(url: &str) -> bool {
+    let url = as_parsed(url);
+    let scheme = url.split_once(':').map_or("", |(scheme, _)| scheme);
+    LINKS.iter().any(|link| link.eq_ignore_ascii_case(scheme))
+}
+
+/// A URL as browsers read it: what can't be in one is taken out before they look at its scheme (URL §4.4).
+fn as_parsed(url: &str) -> Cow<'_, str> {
+    let url = url.trim_matches(|char: char| char <= ' ');
+    if url.contains(['\t', '\n', '\r']) { url.replace(['\t', '\n', '\r'], "").into() } else { url.into() }
 }
 
 #[cfg(test)]
@@ -133,6 +189,56 @@ mod tests {
     }
 
     #[test]
+    fn images_that_come_with_the_mail_stay() {
+        let large = format!("<img src=\"data:image/png;base64,{}\">", "A".repeat(limit::HTML_IMAGE_BYTES));
+        for image in ["cid:logo@x", "data:image/png;base64,iVBORw0KGgo=", " Data:image/GIF;base64,R0lG"] {
+            assert!(sanitise(&format!("<img src=\"{image}\">")).unwrap().contains("src="), "{image}");
+        }
+        for image in [
+            "data:image/svg+xml,<svg onload=x()>",
+            "data:text/html,x",
+            "https://example.com/a.png",
+            "//example.com/a",
+            "a.png",
+        ] {
+            assert_eq!(sanitise(&format!("<img src=\"{image}\">")).unwrap(), "<img>", "{image}");
+        }
+        assert_eq!(sanitise(&large).unwrap(), "<img>");
+    }
+
+    #[test]
+    fn schemes_that_hide_are_found() {
+        for link in [
+            "data:text/html,x",
+            "da\tta:text/html,x",
+            "java&#10;script:x()",
+            "\u{1}javascript:x()",
+            "vbscript:x",
+            "file:///etc",
+        ] {
+            let clean = sanitise(&format!("<a href=\"{link}\">a</a>")).unwrap();
+            assert_eq!(clean, "<a rel=\"noopener noreferrer nofollow\">a</a>", "{link}");
+        }
+        assert!(sanitise("<a href=\" https://example.com\">a</a>").unwrap().contains("href"));
+    }
+
+    #[test]
+    fn what_was_hidden_stays_hidden_and_no_other_style_stays() {
+        assert_eq!(
+            sanitise(
+                "<div style='Display:none;color:red'>a</div><p style='position:fixed'>b</p><p hidden>c</p>"
+            )
+            .unwrap(),
+            "<div style=\"display:none\">a</div><p>b</p><p hidden=\"\">c</p>"
+        );
+    }
+
+    #[test]
+    fn text_in_the_name_of_html_keeps_its_lines() {
+        assert_eq!(sanitise("a < b\r\n\r\nc &amp; d\r\n").unwrap(), "a &lt; b<br>\n<br>\nc &amp; d");
+    }
+
+    #[test]
     fn links_stay_and_tell_nobody_where_they_come_from() {
         let html = "<a href=\"https://example.com/a\" target=\"_blank\" rel=\"opener\">a</a>\
                     <a href=\"javascript:alert(1)\">b</a><a href=\"/relative\">c</a><a href=\"mailto:a@example.com\">d</a>";
@@ -141,9 +247,9 @@ mod tests {
 
         assert_eq!(
             clean,
-            "<a href=\"https://example.com/a\" rel=\"noopener noreferrer\">a</a>\
-             <a rel=\"noopener noreferrer\">b</a><a rel=\"noopener noreferrer\">c</a>\
-             <a href=\"mailto:a@example.com\" rel=\"noopener noreferrer\">d</a>"
+            "<a href=\"https://example.com/a\" rel=\"noopener noreferrer nofollow\">a</a>\
+             <a rel=\"noopener noreferrer nofollow\">b</a><a rel=\"noopener noreferrer nofollow\">c</a>\
+             <a href=\"mailto:a@example.com\" rel=\"noopener noreferrer nofollow\">d</a>"
         );
     }
 
@@ -159,6 +265,22 @@ mod tests {
             let again = sanitise(&clean).unwrap();
             assert!(!clean.contains("onerror=leak") || clean.contains("title=\""), "{clean}");
             assert_eq!(clean, again);
+        }
+    }
+
+    #[test]
+    fn a_charset_is_found_where_html_says_it() {
+        for html in [
+            "<meta charset=koi8-r>",
+            "<!doctype html><html><head><META http-equiv=\"Content-Type\" content=\"text/html; charset=KOI8-R\">",
+            "<meta name=x content=y><meta charset = 'koi8-r' />",
+        ] {
+            assert_eq!(declared_charset(html.as_bytes()).as_deref(), Some("koi8-r"), "{html}");
+        }
+        for html in
+            ["", "charset=koi8-r", "<meta charset=>", "<meta charset", "<p>&lt;meta charset=koi8-r&gt;"]
+        {
+            assert_eq!(declared_charset(html.as_bytes()), None, "{html}");
         }
     }
 

@@ -5,16 +5,15 @@
 //! a message for every boundary that is missing, decodes every attachment into memory, and overflows the
 //! stack on a megabyte of messages in messages.
 
-use std::borrow::Cow;
 use std::collections::BTreeSet;
 
-use mail_parser::ContentType;
-use mail_parser::parsers::MessageStream;
 use memchr::{memchr, memmem};
 
-use crate::mail::header::{Field, Header};
+use crate::mail::flowed::Flow;
+use crate::mail::header::Header;
+use crate::mail::parameter::Parameters;
 use crate::mail::transfer::Encoding;
-use crate::mail::{Defect, encoded_word, limit, message_id};
+use crate::mail::{Defect, limit, message_id};
 
 /// What a part is by default (RFC 2045 §5.2).
 const PLAIN: &str = "text/plain";
@@ -23,11 +22,14 @@ const PLAIN: &str = "text/plain";
 const UNKNOWN: &str = "application/octet-stream";
 
 /// One part: a leaf with content, or a multipart with parts.
+#[derive(Clone, Default)]
 pub(super) struct Part<'a> {
     /// `type/subtype`, lower case.
     pub(super) media_type: String,
     /// The charset parameter, as written.
     pub(super) charset: Option<String>,
+    /// How its lines are to be joined, if they are.
+    pub(super) flow: Option<Flow>,
     /// Its file name, decoded but as the mail gives it.
     pub(super) filename: Option<String>,
     /// What Content-Disposition says.
@@ -36,10 +38,21 @@ pub(super) struct Part<'a> {
     pub(super) encoding: Encoding,
     /// Content-ID without angle brackets.
     pub(super) content_id: Option<String>,
+    /// Content-Location, as written (RFC 2557 §4).
+    pub(super) location: Option<String>,
+    /// Whether it was in a `winmail.dat`.
+    pub(super) from_tnef: bool,
     /// What follows the part's header, still encoded.
     pub(super) content: &'a [u8],
     /// The parts of a multipart, as indices into all parts. Empty for a leaf.
     pub(super) children: Vec<usize>,
+}
+
+impl Part<'_> {
+    /// Whether it has content of its own, in whatever it is packed.
+    pub(super) fn is_leaf(&self) -> bool {
+        self.children.is_empty() || !self.media_type.starts_with("multipart/")
+    }
 }
 
 /// How a part is meant to be shown (RFC 2183).
@@ -57,14 +70,31 @@ pub(super) fn parts<'a>(
     body: &'a [u8],
     defects: &mut BTreeSet<Defect>,
 ) -> Vec<Part<'a>> {
+    let mut parts = Vec::new();
+    graft(&mut parts, header, body, defects);
+    parts
+}
+
+/// Takes apart what was packed into one of `parts`, and puts it behind them. Where its root stands.
+pub(super) fn graft<'a>(
+    parts: &mut Vec<Part<'a>>,
+    header: &Header<'a>,
+    body: &'a [u8],
+    defects: &mut BTreeSet<Defect>,
+) -> usize {
     let budget = limit::LEVELS_BYTES.max(limit::LEVELS.saturating_mul(body.len()));
-    let mut splitter = Splitter { parts: Vec::new(), budget, lines: limit::DASHED_LINES, defects };
-    splitter.add(header, body, PLAIN, 0);
-    splitter.parts
+    Splitter { parts, budget, lines: limit::DASHED_LINES, defects }.add(header, body, PLAIN, 0)
+}
+
+/// A message's own type, and what kind of report it says to be (RFC 6522), in lower case.
+pub(super) fn report_type(header: &Header<'_>) -> (String, Option<String>) {
+    let content_type = header.first("Content-Type").and_then(|field| Parameters::read(&field));
+    let report_type = content_type.as_ref().and_then(|content_type| content_type.attribute("report-type"));
+    (media_type(content_type.as_ref()), report_type.map(|value| value.to_lowercase()))
 }
 
 struct Splitter<'a, 'd> {
-    parts: Vec<Part<'a>>,
+    parts: &'d mut Vec<Part<'a>>,
     /// How many more bytes are searched for delimiters.
     budget: usize,
     /// How many more lines that may be delimiters are looked at.
@@ -101,7 +131,7 @@ impl<'a> Splitter<'a, '_> {
         }
         let mut children = Vec::new();
         for section in sections {
-            if self.parts.len() == limit::PARTS {
+            if self.parts.len() >= limit::PARTS {
                 self.defects.insert(Defect::TooMany);
                 break;
             }
@@ -117,22 +147,22 @@ impl<'a> Splitter<'a, '_> {
 
 /// Reads a part as a leaf; beside it, the boundary if it has one.
 fn leaf<'a>(header: &Header<'a>, content: &'a [u8], default_type: &str) -> (Part<'a>, Option<String>) {
-    let content_type = header.first("Content-Type").map(|field| parameters(&field));
-    let disposition = header.first("Content-Disposition").and_then(|field| parameters(&field));
+    let content_type = header.first("Content-Type").map(|field| Parameters::read(&field));
+    let disposition = header.first("Content-Disposition").and_then(|field| Parameters::read(&field));
     let filename = disposition
         .as_ref()
         .and_then(|disposition| disposition.attribute("filename"))
-        .or_else(|| content_type.as_ref()?.as_ref()?.attribute("name"))
-        .map(text);
-    let attribute = |name: &str| content_type.as_ref()?.as_ref()?.attribute(name).map(text);
+        .or_else(|| content_type.as_ref()?.as_ref()?.attribute("name"));
+    let attribute = |name: &str| content_type.as_ref()?.as_ref()?.attribute(name);
     let part = Part {
         media_type: match &content_type {
             None => default_type.to_owned(),
             Some(content_type) => media_type(content_type.as_ref()),
         },
         charset: attribute("charset"),
+        flow: Flow::of(attribute("format").as_deref(), attribute("delsp").as_deref()),
         filename,
-        disposition: disposition.map(|disposition| match disposition.ctype() {
+        disposition: disposition.map(|disposition| match disposition.kind() {
             "inline" => Disposition::Inline,
             _ => Disposition::Attachment,
         }),
@@ -140,6 +170,11 @@ fn leaf<'a>(header: &Header<'a>, content: &'a [u8], default_type: &str) -> (Part
             .first("Content-Transfer-Encoding")
             .map_or(Encoding::Identity, |field| Encoding::parse(&field.text())),
         content_id: header.first("Content-ID").and_then(|field| message_id::ids(&field.text()).next()),
+        location: header
+            .first("Content-Location")
+            .map(|field| field.text().trim().to_owned())
+            .filter(|location| (1..=limit::ID_BYTES).contains(&location.len())),
+        from_tnef: false,
         content,
         children: Vec::new(),
     };
@@ -147,39 +182,27 @@ fn leaf<'a>(header: &Header<'a>, content: &'a [u8], default_type: &str) -> (Part
     (part, boundary)
 }
 
-fn media_type(content_type: Option<&ContentType<'_>>) -> String {
+fn media_type(content_type: Option<&Parameters>) -> String {
     let Some(content_type) = content_type else { return PLAIN.to_owned() };
-    let is_token = |text: &str| {
-        // RFC 6838 §4.2.
-        (1..=127).contains(&text.len())
-            && text.bytes().all(|byte| byte.is_ascii_alphanumeric() || b"!#$&-^_.+".contains(&byte))
-    };
-    match (content_type.ctype(), content_type.subtype()) {
-        ("text", None) => PLAIN.to_owned(),
+    match (content_type.kind(), content_type.subtype()) {
+        ("text" | "", None) => PLAIN.to_owned(),
         (main, Some(sub)) if is_token(main) && is_token(sub) => format!("{main}/{sub}"),
         _ => UNKNOWN.to_owned(),
     }
 }
 
-/// Stands between the two characters that open an encoded word while `mail-parser` reads parameters: it
-/// would decode it in time that grows with the square of its length. [`text`] decodes it afterwards.
-const OPENING: &str = "=?";
-const MASKED: &str = "=\u{1}?";
-
-/// Reads a field of a value with parameters, continued and percent-encoded ones included (RFC 2231).
-fn parameters(field: &Field<'_>) -> Option<ContentType<'static>> {
-    let mut line = field.text().into_owned();
-    limit::cut(&mut line, limit::PARAMETER_BYTES);
-    // The parser wants a whole line.
-    let line = line.replace(OPENING, MASKED) + "\n";
-    MessageStream::new(line.as_bytes()).parse_content_type().into_owned().into_content_type()
+/// The type that stands somewhere else than in a header.
+pub(super) fn media_type_of(text: &str) -> String {
+    match text.trim().split_once('/') {
+        Some((main, sub)) if is_token(main) && is_token(sub) => text.trim().to_ascii_lowercase(),
+        _ => UNKNOWN.to_owned(),
+    }
 }
 
-/// A parameter's value, encoded words decoded: not allowed there (RFC 2047 §5), and everywhere.
-fn text(value: &str) -> String {
-    let value =
-        if value.contains(MASKED) { value.replace(MASKED, OPENING).into() } else { Cow::Borrowed(value) };
-    encoded_word::decode(value.trim()).into_owned()
+/// RFC 6838 §4.2.
+fn is_token(text: &str) -> bool {
+    (1..=127).contains(&text.len())
+        && text.bytes().all(|byte| byte.is_ascii_alphanumeric() || b"!#$&-^_.+".contains(&byte))
 }
 
 /// The sections of a multipart's content between its delimiters (RFC 2046 §5.1.1), and whether there was a

@@ -3,8 +3,15 @@
 //! Works on the stream of tags, without a tree: linear in the input however it is nested, and the output is
 //! bounded. (Through a tree and a page layout, as libraries do it, this takes thirty times as long.)
 
+mod filler;
+mod hidden;
+mod image;
+mod link;
+mod outline;
+
 use std::cell::RefCell;
 
+use html5ever::LocalName;
 use html5ever::tendril::StrTendril;
 use html5ever::tokenizer::states::{Rawtext, Rcdata, ScriptData};
 use html5ever::tokenizer::{
@@ -12,30 +19,46 @@ use html5ever::tokenizer::{
 };
 use mail_parser::decoders::html::html_to_text;
 
-use crate::mail::html::guard;
+use crate::mail::html::mark::{Mark, Tracker};
+use crate::mail::html::text::hidden::{EndsAround, Hidden};
+use crate::mail::html::{guard, has_tags, style};
 use crate::mail::limit;
+
+pub(in crate::mail) use outline::Outline;
 
 /// How many levels of quotes and lists are marked: what is deeper looks like the deepest.
 const LEVELS: usize = 10;
 
-/// The longest link written out. Longer ones are for machines.
-const LINK_BYTES: usize = 500;
-
-/// Renders HTML as text, up to a little more than [`limit::TEXT_BYTES`].
-pub(in crate::mail) fn to_text(html: &str) -> String {
+/// Renders HTML as text.
+pub(in crate::mail) fn outline(html: &str) -> Outline {
     if !guard::has_few_attributes(html) {
-        return html_to_text(html);
+        return Outline { text: html_to_text(html), marks: Vec::new() };
     }
-    let tokenizer = Tokenizer::new(Sink::default(), TokenizerOpts::default());
+    let renderer = render(html, true);
+    // Where a hidden element has no end, or is all there is, a person may still have something to say.
+    let is_unsound = renderer.hidden.as_ref().is_some_and(Hidden::is_seeable);
+    if is_unsound || (renderer.has_hidden && renderer.out.is_empty()) {
+        return render(html, false).finish();
+    }
+    renderer.finish()
+}
+
+fn render(html: &str, hides: bool) -> Renderer {
+    let renderer = Renderer {
+        hides,
+        // Text that only says it is HTML has lines.
+        preformatted: usize::from(!has_tags(html) && !html.trim().is_empty()),
+        ..Renderer::default()
+    };
+    let tokenizer = Tokenizer::new(Sink(RefCell::new(renderer)), TokenizerOpts::default());
     let input = BufferQueue::default();
     input.push_back(StrTendril::from_slice(html));
     // No script is ever run, so the tokenizer never stops before the end.
     let _ = tokenizer.feed(&input);
     tokenizer.end();
-    tokenizer.sink.0.into_inner().finish()
+    tokenizer.sink.0.into_inner()
 }
 
-#[derive(Default)]
 struct Sink(RefCell<Renderer>);
 
 impl TokenSink for Sink {
@@ -86,19 +109,62 @@ struct Renderer {
     /// Open lists: the number of the next item, if they are numbered.
     lists: Vec<Option<u32>>,
     preformatted: usize,
+    /// The element that keeps white space by its style, and how many of its name are open in it.
+    spaced: Option<(LocalName, usize)>,
+    /// The row of a table that is open.
+    row: Row,
+    /// Whether anything is hidden but what can't be shown.
+    hides: bool,
     /// The element whose content is not shown, if we are in one.
-    hidden: Option<&'static str>,
+    hidden: Option<Hidden>,
+    /// Whether there was one that a style hides.
+    has_hidden: bool,
     /// Where the open link goes, and where in `out` its text starts.
     link: Option<(String, usize)>,
+    tracker: Tracker,
+    /// What begins with the next word.
+    pending: Vec<Mark>,
+    marks: Vec<(usize, Mark)>,
+    /// How many there were, kept or not.
+    marked: usize,
+}
+
+/// The cells of a row, as far as they decide what stands between two.
+#[derive(Default)]
+struct Row {
+    /// Whether there is text in a cell.
+    is_begun: bool,
+    /// Whether a cell has more than one line, so that the next can't stand beside it.
+    is_high: bool,
+    /// Whether a cell was opened beside another, and has no text yet.
+    is_beside: bool,
 }
 
 impl Renderer {
     fn open(&mut self, tag: &Tag) {
         let name: &str = &tag.name;
-        if self.hidden.is_some() {
-            return;
+        if let Some(hidden) = &mut self.hidden {
+            if !hidden.is_ended_by_start(&tag.name) {
+                return;
+            }
+            self.hidden = None;
         }
         let attribute = |name: &str| tag.attrs.iter().find(|a| &*a.name.local == name).map(|a| &*a.value);
+        let style = attribute("style").unwrap_or_default();
+        if self.hides && (attribute("hidden").is_some() || style::hides(style)) {
+            self.hidden = Hidden::element(tag);
+            self.has_hidden = true;
+            return;
+        }
+        self.tracker.open(tag, &mut self.pending);
+        match &mut self.spaced {
+            Some((spaced, depth)) => *depth += usize::from(*spaced == tag.name),
+            None if style::keeps_space(style) => {
+                self.preformatted += 1;
+                self.spaced = Some((tag.name.clone(), 1));
+            }
+            None => {}
+        }
         match name {
             "br" => self.breaks += 1,
             "hr" => {
@@ -107,18 +173,25 @@ impl Renderer {
                 self.block(2);
             }
             "img" => {
-                if let Some(alt) = attribute("alt").map(str::trim).filter(|alt| !alt.is_empty()) {
-                    self.word(&format!("[{alt}]"));
+                if let Some(text) = image::text(attribute) {
+                    self.word(&text);
                 }
             }
             "a" => {
                 self.end_link();
-                self.link = attribute("href").and_then(shown_link).map(|url| (url, self.out.len()));
+                self.link = attribute("href").and_then(link::shown).map(|url| (url, self.out.len()));
             }
             // Outlook makes every line a paragraph, and an empty line one more.
             "p" if attribute("class").is_some_and(|class| class.starts_with("Mso")) => self.block(1),
+            // An item that begins with a paragraph is no further from the one before.
+            "p" if self.mark.is_some() => self.block(1),
             "li" => {
                 self.block(1);
+                if let (Some(Some(next)), Some(number)) =
+                    (self.lists.last_mut(), attribute("value").and_then(|value| value.parse().ok()))
+                {
+                    *next = number;
+                }
                 self.mark = Some(self.next_mark());
             }
             "ul" | "menu" | "dir" => self.open_list(None),
@@ -126,11 +199,11 @@ impl Renderer {
                 let start = attribute("start").and_then(|start| start.parse().ok());
                 self.open_list(start.or(Some(1)));
             }
-            "td" | "th" => {
-                if self.breaks == 0 && !self.out.is_empty() {
-                    self.space = Some('\t');
-                }
+            "table" | "tr" => {
+                self.row = Row::default();
+                self.block(1);
             }
+            "td" | "th" => self.open_cell(),
             "blockquote" => {
                 self.block(2);
                 self.quotes += 1;
@@ -139,21 +212,32 @@ impl Renderer {
                 self.block(2);
                 self.preformatted += 1;
             }
-            _ => match hidden_element(name) {
-                Some(hidden) => self.hidden = Some(hidden),
-                None => self.block(breaks_around(name)),
-            },
+            _ if hidden::holds_text(name) || self.hides && hidden::holds_unseen(name) => {
+                self.hidden = Hidden::element(tag);
+            }
+            _ => self.block(breaks_around(name)),
         }
     }
 
-    fn close(&mut self, name: &str) {
-        if let Some(hidden) = self.hidden {
-            if name == hidden {
-                self.hidden = None;
+    fn close(&mut self, name: &LocalName) {
+        if let Some(hidden) = &mut self.hidden {
+            let Some(EndsAround(ends_around)) = hidden.is_ended_by_end(name) else { return };
+            self.hidden = None;
+            if !ends_around {
+                return;
             }
-            return;
         }
-        match name {
+        self.tracker.close(name, &mut self.pending);
+        if let Some((spaced, depth)) = &mut self.spaced
+            && spaced == name
+        {
+            *depth -= 1;
+            if *depth == 0 {
+                self.spaced = None;
+                self.preformatted = self.preformatted.saturating_sub(1);
+            }
+        }
+        match &**name {
             "a" => self.end_link(),
             // HTML §13.2.6.4.7: an end tag alone counts as the tag.
             "br" => self.breaks += 1,
@@ -172,9 +256,25 @@ impl Renderer {
             }
             // The line of a row ends with the next block, so that nothing follows the last cell.
             "td" | "th" => {}
+            // What is around a table within a row is higher than a line.
+            "table" => {
+                self.block(1);
+                self.row = Row { is_begun: true, is_high: true, is_beside: false };
+            }
             // Its paragraphs know themselves how far apart they are.
             "p" => self.block(1),
-            _ => self.block(breaks_around(name)),
+            name => self.block(breaks_around(name)),
+        }
+    }
+
+    /// Begins a cell: beside the one before it, as long as each is a line.
+    fn open_cell(&mut self) {
+        if self.row.is_begun && self.row.is_high {
+            self.block(1);
+        } else if self.row.is_begun {
+            self.breaks = 0;
+            self.space = Some('\t');
+            self.row.is_beside = true;
         }
     }
 
@@ -210,10 +310,14 @@ impl Renderer {
 
     /// Writes a word, and before it the breaks, marks and spaces that were wanted.
     fn word(&mut self, word: &str) {
-        if self.out.len() > limit::TEXT_BYTES {
+        if self.out.len() > limit::TEXT_BYTES || filler::is_all(word) {
             return;
         }
+        self.row.is_high |= self.row.is_begun && self.breaks > 0;
+        self.row.is_begun = true;
+        self.row.is_beside = false;
         if self.out.is_empty() {
+            self.begin_marks();
             self.quote_marks(self.quotes);
         } else if self.breaks > 0 {
             self.out.truncate(self.out.trim_end_matches([' ', '\t', '\u{a0}']).len());
@@ -223,9 +327,11 @@ impl Renderer {
                 self.out.truncate(self.out.trim_end_matches(' ').len());
             }
             self.out.push('\n');
+            self.begin_marks();
             self.quote_marks(self.quotes);
-        } else if let Some(space) = self.space {
-            self.out.push(space);
+        } else {
+            self.begin_marks();
+            self.out.extend(self.space);
         }
         if let Some(mark) = self.mark.take() {
             self.out.push_str(&mark);
@@ -235,9 +341,16 @@ impl Renderer {
         self.breaks = 0;
         self.space = None;
         self.quotes_before = self.quotes;
-        for char in word.chars() {
+        for char in word.chars().filter(|char| !filler::is_one(*char)) {
             self.out.push(if char == '\u{a0}' { ' ' } else { char });
         }
+    }
+
+    fn begin_marks(&mut self) {
+        let at = self.out.len();
+        self.marked += self.pending.len();
+        self.marks
+            .extend(self.pending.drain(..).filter(|_| self.marked <= limit::MARKS).map(|mark| (at, mark)));
     }
 
     fn quote_marks(&mut self, levels: usize) {
@@ -246,7 +359,9 @@ impl Renderer {
 
     /// Asks for at least so many line breaks before the next word.
     fn block(&mut self, breaks: usize) {
-        self.breaks = self.breaks.max(breaks);
+        if !self.row.is_beside {
+            self.breaks = self.breaks.max(breaks);
+        }
     }
 
     fn open_list(&mut self, number: Option<u32>) {
@@ -270,47 +385,22 @@ impl Renderer {
     fn end_link(&mut self) {
         let Some((url, start)) = self.link.take() else { return };
         let text = self.out.get(start..).unwrap_or_default().trim();
-        let bare = |url: &str| {
-            let url = ["https://", "http://", "mailto:"]
-                .iter()
-                .find_map(|scheme| url.strip_prefix(scheme))
-                .unwrap_or(url);
-            url.trim_end_matches('/').to_ascii_lowercase()
-        };
-        if !text.is_empty() && bare(text) != bare(&url) {
+        if !text.is_empty() && !link::says_the_same(text, &url) {
             self.out.push_str(" <");
             self.out.push_str(&url);
             self.out.push('>');
         }
     }
 
-    fn finish(mut self) -> String {
+    fn finish(mut self) -> Outline {
         self.end_link();
         if !self.out.is_empty() {
             self.out.truncate(self.out.trim_end().len());
             self.out.push('\n');
         }
-        self.out
+        self.marks.retain(|(at, _)| *at < self.out.len() && self.marked <= limit::MARKS);
+        Outline { text: self.out, marks: self.marks }
     }
-}
-
-/// The link as it is written out, if a person could use it.
-fn shown_link(url: &str) -> Option<String> {
-    let url = url.trim();
-    let is_usable = ["https://", "http://", "mailto:"]
-        .iter()
-        .any(|scheme| url.get(..scheme.len()).is_some_and(|start| start.eq_ignore_ascii_case(scheme)));
-    (is_usable && url.len() <= LINK_BYTES && !url.contains(char::is_whitespace)).then(|| url.to_owned())
-}
-
-/// Elements whose content nobody sees.
-fn hidden_element(name: &str) -> Option<&'static str> {
-    [
-        "script", "style", "title", "template", "iframe", "noembed", "noframes", "select", "svg", "textarea",
-        "xmp",
-    ]
-    .into_iter()
-    .find(|hidden| *hidden == name)
 }
 
 /// The line breaks that an element stands between.
