@@ -238,6 +238,7 @@ async fn metrics_hold_names_out_of_the_configuration_and_nothing_else() {
             .into_iter()
             .chain([
                 metric::MESSAGE_OUTCOMES.as_slice(),
+                &metric::TOKEN_OUTCOMES,
                 &metric::PLACES,
                 &metric::ATTEMPT_OUTCOMES,
                 &metric::TOKEN_OUTCOMES,

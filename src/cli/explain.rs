@@ -59,6 +59,7 @@ struct Explanation<'a> {
     place: Place<'a>,
     filing: Filing<'a>,
     automation: Automation<'a>,
+    rules: &'a [String],
 }
 
 #[derive(Serialize)]
@@ -147,6 +148,7 @@ impl<'a> Explanation<'a> {
                 signals: message.signals.as_deref().unwrap_or_default(),
                 action: message.filing_action.as_deref(),
             },
+            rules: &message.rules,
         })
     }
 }
@@ -194,6 +196,9 @@ fn lines(message: &Explained) -> anyhow::Result<Vec<String>> {
         Some([]) => lines.push("  Nothing in it speaks for a program.".to_owned()),
         Some(signals) => lines.push(format!("  signals: {}", signals.join(", "))),
         None => {}
+    }
+    if !message.rules.is_empty() {
+        lines.push(format!("Rules: {}", message.rules.join(", ")));
     }
     if !message.defects.is_empty() {
         lines.push(format!("Defects: {}", message.defects.join(", ")));
@@ -257,6 +262,7 @@ fn reason_in_words(reason: &str) -> &'static str {
     match reason {
         "verdict" => "such mail is, by the configuration",
         "forged" => "its author is not in the ticket, and the author's domain did not send it",
+        "rule" => "a rule of the configuration says so",
         "sender_rate" => "its sender sends too much",
         "ticket_rate" => "its ticket gets too much",
         "repeated" => "the same came too often",

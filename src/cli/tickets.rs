@@ -9,7 +9,7 @@ use crate::cli::output;
 use crate::cli::{Ending, open_store};
 use crate::config::Config;
 use crate::mail::Verdict;
-use crate::store::{MessageLine, TicketLine};
+use crate::store::{MessageLine, Switched, TicketLine};
 
 #[derive(Debug, Subcommand)]
 pub(super) enum Command {
@@ -171,14 +171,20 @@ async fn set_open(config: &Config, numbers: &[i64], open: bool) -> anyhow::Resul
     let store = open_store(config).await?;
     let mut ending = Ending::Done;
     for number in numbers {
-        if store.set_ticket_open(*number, open).await.context("changing the ticket")? {
-            output::line(format!("Ticket {number} is {}.", if open { "open" } else { "closed" }))?;
-        } else {
-            output::line(format!(
-                "There is no ticket {number}; `postroom tickets list` shows those there are."
-            ))?;
-            ending = Ending::Incomplete;
-        }
+        let complaint = match store.set_ticket_open(*number, open).await.context("changing the ticket")? {
+            Switched::Done => {
+                output::line(format!("Ticket {number} is {}.", if open { "open" } else { "closed" }))?;
+                continue;
+            }
+            Switched::Merged(into) => {
+                format!("Ticket {number} was merged into ticket {into}; name that one.")
+            }
+            Switched::Unknown => {
+                format!("There is no ticket {number}; `postroom tickets list` shows those there are.")
+            }
+        };
+        output::line(complaint)?;
+        ending = Ending::Incomplete;
     }
     Ok(ending)
 }

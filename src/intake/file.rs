@@ -16,7 +16,7 @@ use crate::ticket::{Clues, Filing, Place, Policy, Ticket};
 
 /// Where a letter goes.
 pub(super) enum Placement<'a> {
-    New(Filed<'a>),
+    New(Box<Filed<'a>>),
     Copy { letter: &'a Letter, of: Uuid },
 }
 
@@ -58,7 +58,7 @@ pub(super) fn file<'a>(letters: &'a [Letter], known: &mut Known, origin: Origin<
             }
             let (id, at) = (Uuid::now_v7(), received_at(letter));
             known.stored.insert(fingerprint, id);
-            Placement::New(file_one(letter, id, at, &mut known.filing, origin.policy))
+            Placement::New(Box::new(file_one(letter, id, at, &mut known.filing, origin.policy)))
         })
         .collect()
 }

@@ -56,6 +56,8 @@ pub struct Explained {
     pub verdict: Option<String>,
     /// What the verdict follows from.
     pub signals: Option<Vec<String>>,
+    /// The rules of the configuration that held for it.
+    pub rules: Vec<String>,
     /// Where it is, if it was stored in no ticket.
     pub state: Option<UnfiledState>,
     /// Why it was suspended.
@@ -72,7 +74,7 @@ const EXPLAINED: &str = "SELECT m.id, b.name AS mailbox, m.message_id, m.receive
         (SELECT jsonb_agg((c - 'ticket_id') || jsonb_build_object('ticket',
                     (SELECT number FROM tickets WHERE id = (c ->> 'ticket_id')::uuid)) ORDER BY place)::text
          FROM jsonb_array_elements(m.filing_considered) WITH ORDINALITY AS considered (c, place)) AS considered,
-        r.number AS related_ticket, m.verdict, m.signals, u.state, u.reason, u.released_at, m.defects
+        r.number AS related_ticket, m.verdict, m.signals, m.rules, u.state, u.reason, u.released_at, m.defects
     FROM messages m
     JOIN mailboxes b ON b.id = m.mailbox_id
     LEFT JOIN tickets t ON t.id = m.ticket_id

@@ -12,6 +12,9 @@ use crate::store::listener::CHANNEL;
 use crate::store::{Error, Store};
 use crate::ticket::ThreadKey;
 
+/// How often it begins anew because another writer held one of its rows and waited for another, as whoever delivers may.
+const MAX_CONFLICTS: u32 = 10;
+
 /// What came of merging.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Merge {
@@ -80,6 +83,33 @@ impl Store {
     /// Merges the ticket `from` into the ticket `into`: its messages follow upon those of the other in their order, later
     /// replies go there, and so do its deliveries that are not made yet. Each of `webhooks` is told.
     pub async fn merge_tickets(&self, from: i64, into: i64, webhooks: &[&str]) -> Result<Merge, Error> {
+        let mut conflicts = 0;
+        loop {
+            match self.try_merge(from, into, webhooks).await {
+                Err(Error::Conflict) if conflicts < MAX_CONFLICTS => conflicts += 1,
+                ended => return ended,
+            }
+        }
+    }
+
+    /// Splits messages off the ticket with this number: they open another, in their order. Replies to them go there. Each
+    /// of `webhooks` is told.
+    pub async fn split_ticket(
+        &self,
+        number: i64,
+        which: &[Chosen],
+        webhooks: &[&str],
+    ) -> Result<Divide, Error> {
+        let mut conflicts = 0;
+        loop {
+            match self.try_split(number, which, webhooks).await {
+                Err(Error::Conflict) if conflicts < MAX_CONFLICTS => conflicts += 1,
+                ended => return ended,
+            }
+        }
+    }
+
+    async fn try_merge(&self, from: i64, into: i64, webhooks: &[&str]) -> Result<Merge, Error> {
         if from == into {
             return Ok(Merge::Same);
         }
@@ -164,14 +194,7 @@ impl Store {
         Ok(Merge::Done { messages: moved.rows_affected() })
     }
 
-    /// Splits messages off the ticket with this number: they open another, in their order. Replies to them go there. Each
-    /// of `webhooks` is told.
-    pub async fn split_ticket(
-        &self,
-        number: i64,
-        which: &[Chosen],
-        webhooks: &[&str],
-    ) -> Result<Divide, Error> {
+    async fn try_split(&self, number: i64, which: &[Chosen], webhooks: &[&str]) -> Result<Divide, Error> {
         let mut transaction = self.pool.begin().await?;
         let locked = lock(&mut transaction, &[number]).await?;
         let Some(ticket) = locked.first() else { return Ok(Divide::Unknown) };

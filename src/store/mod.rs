@@ -57,7 +57,7 @@ pub use outbox::{DeliveryLine, DeliveryStatus, NotRetried, Retried};
 pub use record::{Entry, NewMessage};
 pub use reparse::{Changed, Reread, Stored};
 pub use source::Source;
-pub use tickets::{MessageLine, TicketLine};
+pub use tickets::{MessageLine, Switched, TicketLine};
 pub use tokens::{NewToken, StoredToken};
 pub use unfiled::{Unfiled, UnfiledLine, UnfiledState};
 

@@ -34,6 +34,17 @@ pub struct TicketLine {
     pub merged_into: Option<i64>,
 }
 
+/// What came of opening or closing a ticket.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Switched {
+    /// It is so now.
+    Done,
+    /// It was merged into the ticket with this number, and is closed for good.
+    Merged(i64),
+    /// There is no such ticket.
+    Unknown,
+}
+
 /// One message of `postroom tickets show`.
 #[derive(Clone, Serialize, FromRow)]
 pub struct MessageLine {
@@ -81,20 +92,26 @@ const TICKET: &str = "SELECT t.number, m.name AS mailbox, t.status, t.subject, t
     FROM tickets t JOIN mailboxes m ON m.id = t.mailbox_id LEFT JOIN tickets i ON i.id = t.merged_into ";
 
 impl Store {
-    /// Closes the ticket of this number, or opens it again. Whether there is one.
+    /// Closes the ticket of this number, or opens it again. One that was merged stays closed.
     ///
     /// A reply to a ticket that was closed a short while ago opens it; later it opens another.
-    pub async fn set_ticket_open(&self, number: i64, open: bool) -> Result<bool, Error> {
-        let changed = sqlx::query(
-            "UPDATE tickets SET status = CASE WHEN $2 THEN 'open' ELSE 'closed' END,
-                 closed_at = CASE WHEN $2 THEN NULL ELSE coalesce(closed_at, now()) END
-             WHERE number = $1",
+    pub async fn set_ticket_open(&self, number: i64, open: bool) -> Result<Switched, Error> {
+        let changed: Option<(Option<i64>,)> = sqlx::query_as(
+            "UPDATE tickets t
+             SET status = CASE WHEN $2 AND t.merged_into IS NULL THEN 'open' ELSE 'closed' END,
+                 closed_at = CASE WHEN $2 AND t.merged_into IS NULL THEN NULL ELSE coalesce(t.closed_at, now()) END
+             WHERE t.number = $1
+             RETURNING (SELECT i.number FROM tickets i WHERE i.id = t.merged_into)",
         )
         .bind(number)
         .bind(open)
-        .execute(&self.pool)
+        .fetch_optional(&self.pool)
         .await?;
-        Ok(changed.rows_affected() > 0)
+        Ok(match changed {
+            None => Switched::Unknown,
+            Some((None,)) => Switched::Done,
+            Some((Some(into),)) => Switched::Merged(into),
+        })
     }
 
     /// The tickets with the newest mail, newest first; of one mailbox if it is given.

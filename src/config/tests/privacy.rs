@@ -75,6 +75,13 @@ fn problems_never_show_what_may_be_private() {
         name = "jira"
         pattern = "(canary"
         domains = ["canary@canary"]
+
+        [[rule]]
+        name = "spam"
+        from = "/canary(/"
+        subject = ["/canary(/"]
+        header = "canary"
+        tag = "junk"
     "#;
     let setup = Setup::new(toml).with("secret", "whsec_canary!");
 
@@ -85,7 +92,7 @@ fn problems_never_show_what_may_be_private() {
 
     // One key is called so, and keys are shown.
     assert_eq!(report.matches(CANARY).count(), 1, "{report}");
-    assert!(report.starts_with("there are 35 problems"), "{report}");
+    assert!(report.starts_with("there are 38 problems"), "{report}");
 }
 
 #[test]

@@ -18,6 +18,12 @@ pub(super) fn of_every_kind() -> Setup {
         key = "KEY"
         previous_key = "KEY"
 
+        [filing]
+        token_key = "canary of twenty-four characters"
+        previous_token_key = "canary of twenty-four characters"
+        shared_domains = ["isp.example"]
+        unlimited_senders = ["scanner@example.com"]
+
         [[mailbox]]
         name = "one"
         host = "imap.example.com"
@@ -70,6 +76,11 @@ pub(super) fn of_every_kind() -> Setup {
         secret = "whsec_canarycanarycanarycanarycanaryca"
         previous_secret = "whsec_canarycanarycanarycanarycanaryca"
         ca_file = "ca.pem"
+
+        [[tracker]]
+        name = "servicenow"
+        pattern = '\b(INC\d{7})\b'
+        domains = ["service-now.example.com"]
 
         [[rule]]
         name = "everything"

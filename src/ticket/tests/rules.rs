@@ -351,3 +351,17 @@ fn nothing_else_leads_to_a_ticket() {
         check(name, &[before], mail, "opens");
     }
 }
+
+#[test]
+fn a_token_of_a_merged_ticket_leads_to_the_one_that_it_was_merged_into() {
+    let mut world = World::new(policy());
+    world.receive(&read("Message-ID: <a@a.example>"));
+    world.receive(&read("Message-ID: <b@a.example>\nSubject: Another matter"));
+    let (token, (gone, left)) = (world.token(2), (world.tickets[1], world.tickets[0]));
+    world.known.tickets.remove(&gone);
+    world.known.numbers.insert(2, Named { id: gone, ticket: left });
+
+    let filing = world.receive(&read(&format!("To: support+{token}@corp.example")));
+
+    assert_eq!((filing.rule, filing.place), (Rule::ReplyToken, Place::Joins(left)));
+}
