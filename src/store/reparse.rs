@@ -14,9 +14,9 @@ use uuid::Uuid;
 
 use crate::mail::{Attachment, Fingerprint, Mail};
 use crate::message::Extent;
+use crate::store::attachments as attachment_rows;
 use crate::store::column;
 use crate::store::column::{Headers, Person};
-use crate::store::attachments as attachment_rows;
 use crate::store::{Error, Source, Store};
 use crate::text;
 use crate::ticket::ThreadKey;
@@ -253,10 +253,10 @@ fn columns<'a>(reread: &'a [Reread<'a>]) -> Vec<Column<'a>> {
         texts("reply_confidence", "$::smallint", |new| {
             new.mail.reply.as_ref().map(|reply| reply.confidence.to_string().into())
         }),
-        texts("calendar", json, |new| new.mail.calendar.as_ref().map(|calendar| column::json(calendar).into())),
-        texts("protection", plain, |new| {
-            new.mail.protection.map(|protection| protection.as_str().into())
+        texts("calendar", json, |new| {
+            new.mail.calendar.as_ref().map(|calendar| column::json(calendar).into())
         }),
+        texts("protection", plain, |new| new.mail.protection.map(|protection| protection.as_str().into())),
         texts("degraded", plain, |new| new.degraded.map(text::clean)),
     ]
 }
