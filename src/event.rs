@@ -5,6 +5,7 @@
 //! message is recorded, and delivered byte for byte. Fields are only ever added within a schema version.
 
 mod mailbox;
+mod reply;
 mod ticket;
 mod verdict;
 
@@ -12,13 +13,14 @@ use chrono::{DateTime, FixedOffset, SecondsFormat, Utc};
 use serde::{Serialize, Serializer};
 use uuid::Uuid;
 
-use crate::mail::{Address, Attachment, Authentication, Calendar, Mail, Protection, Reply, Verdict};
+use crate::mail::{Address, Attachment, Authentication, Calendar, Mail, Protection, Verdict};
 use crate::message::{Uid, UidValidity};
 use crate::rule::{Priority, Ruling};
 use crate::text;
 use crate::ticket::{Confidence, Filing, Place, Policy, SubjectToken, Ticket};
 
 pub use mailbox::Unhealthy;
+use reply::ReplyData;
 pub use ticket::{Merged, MovedMessage, Split, TicketRef};
 use verdict::{AutomationData, BounceData, ComplaintData, ReceiptData};
 
@@ -231,13 +233,6 @@ struct MessageData<'a> {
 }
 
 #[derive(Serialize)]
-struct ReplyData {
-    method: &'static str,
-    confidence: f64,
-    inline_answers: bool,
-}
-
-#[derive(Serialize)]
 struct AddressData<'a> {
     name: Text<'a>,
     address: Text<'a>,
@@ -349,16 +344,6 @@ impl<'a> MessageData<'a> {
             calendar: mail.calendar.as_ref(),
             protection: mail.protection.map(Protection::as_str),
             rules: ruling.rules.iter().take(MAX_ITEMS).map(String::as_str).collect(),
-        }
-    }
-}
-
-impl ReplyData {
-    fn new(reply: &Reply) -> Self {
-        Self {
-            method: reply.method.as_str(),
-            confidence: f64::from(reply.confidence) / 100.0,
-            inline_answers: reply.has_inline_answers(),
         }
     }
 }

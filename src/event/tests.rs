@@ -5,6 +5,7 @@ use serde_json::{Value, json};
 
 use super::*;
 use crate::mail;
+use crate::mail::Reply;
 use crate::mail::calendar;
 use crate::mail::calendar::{Participant, Time};
 use crate::mail::{

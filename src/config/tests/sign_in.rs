@@ -100,8 +100,7 @@ pub(super) fn of_every_kind() -> Setup {
         stop = true
     "#;
     let certified = Certified::new(rsa(), -1, 1);
-    let toml = toml.replace("KEY", KEY) + FILING + TRACKER;
-    let setup = Setup::new(&toml).with("ca.pem", CERTIFICATE);
+    let setup = Setup::new(&toml.replace("KEY", KEY)).with("ca.pem", CERTIFICATE);
     setup.with("certificate.pem", &certified.certificate).with("key.pem", certified.key_pem())
 }
 

@@ -120,6 +120,9 @@ COMMENT ON COLUMN thread_keys.ticket_id IS 'The ticket of the first message that
 COMMENT ON COLUMN thread_keys.kind IS 'own: a message of the ticket bears the id. seen: one names it. tracker: it is another system''s ticket number.';
 
 ALTER TABLE deliveries ADD COLUMN message_id uuid;
+-- Not validated, as above.
+ALTER TABLE deliveries ADD CONSTRAINT deliveries_are_about_something
+    CHECK (num_nonnulls(ticket_id, mailbox_id, message_id) > 0) NOT VALID;
 COMMENT ON COLUMN deliveries.event_type IS 'ticket.created, ticket.message.received, message.bounced, message.suspended, mailbox.unhealthy or mailbox.recovered.';
 COMMENT ON COLUMN deliveries.ticket_id IS 'The ticket it is about; null if it is about a mailbox, or about a message in no ticket, which waits for no other.';
 COMMENT ON COLUMN deliveries.sequence IS 'Place of the message in the ticket; null if it is in none, or is about a mailbox.';
