@@ -75,10 +75,12 @@ async fn every_column_that_follows_from_the_source_is_compared_and_put_right() {
     for row in &derived {
         let other = match row[1].as_str() {
             _ if row[0] == "verdict" => "'own_loop'",
+            _ if row[0] == "protection" => "'pgp_signed'",
             "text" => "'x'",
             "jsonb" => r#"'["x"]'"#,
             "ARRAY" => "'{x}'",
             "bigint" => "-1",
+            "smallint" => "1",
             "timestamp with time zone" => "'2001-01-01'",
             "boolean" => "NOT coalesce(suppress_auto_response, false)",
             other => panic!("what is another value of a column of type {other}?"),
