@@ -1,9 +1,6 @@
 //! `postroom attachments list`, `postroom attachments get`
 
-use std::fs::File;
-use std::io;
-use std::io::{IsTerminal, Write};
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 
 use anyhow::Context;
 use clap::{Args, Subcommand};
@@ -150,39 +147,10 @@ async fn get(config: &Config, args: &Get) -> anyhow::Result<Ending> {
          SHA-256 differs",
         args.part
     );
-    if let Some(path) = &args.output {
-        let bytes = save(path, &source, args.part)?;
-        output::line(format!("{bytes} bytes written to {}.", path.display()))?;
-        return Ok(Ending::Done);
-    }
-    anyhow::ensure!(
-        !io::stdout().is_terminal(),
-        "an attachment may hold anything, which is nothing for a terminal: use `--output FILE` or a pipe"
-    );
-    let mut written = Ok(());
-    mail::pour(&source, args.part, |piece| {
-        if written.is_ok() {
-            written = output::raw(piece);
-        }
-    });
-    written?;
+    output::raw("an attachment", args.output.as_deref(), |write| {
+        mail::pour(&source, args.part, write);
+    })?;
     Ok(Ending::Done)
-}
-
-/// Writes a part to a new file, which is gone again if that fails half way.
-fn save(path: &Path, source: &[u8], part: u32) -> anyhow::Result<u64> {
-    let mut file = File::create_new(path).with_context(|| format!("creating {}", path.display()))?;
-    let mut written = Ok(0);
-    mail::pour(source, part, |piece| {
-        if let Ok(bytes) = written {
-            written = file.write_all(piece).map(|()| bytes + piece.len() as u64);
-        }
-    });
-    written.with_context(|| {
-        // The reason is what matters, and it is said.
-        drop(std::fs::remove_file(path));
-        format!("writing {}", path.display())
-    })
 }
 
 #[cfg(test)]

@@ -1,8 +1,6 @@
 //! `postroom held list`, `postroom held retry`, `postroom held export`
 
-use std::io;
-use std::io::{IsTerminal, Write};
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::str::FromStr;
 
 use anyhow::Context;
@@ -194,23 +192,8 @@ async fn export(config: &Config, args: &Export) -> anyhow::Result<Ending> {
         let credentials = Credentials::new(&config.secrets, store);
         fetch(known_mailbox(config, &place.mailbox)?, &credentials, line).await?
     };
-    if let Some(path) = &args.output {
-        save(path, &source)?;
-        return Ok(Ending::Done);
-    }
-    anyhow::ensure!(
-        !io::stdout().is_terminal(),
-        "a source may hold anything, which is nothing for a terminal: use `--output FILE` or a pipe"
-    );
-    output::raw(&source)?;
+    output::raw("a source", args.output.as_deref(), |write| write(&source))?;
     Ok(Ending::Done)
-}
-
-fn save(path: &Path, source: &[u8]) -> anyhow::Result<()> {
-    let mut file = std::fs::File::create_new(path).with_context(|| format!("creating {}", path.display()))?;
-    file.write_all(source).with_context(|| format!("writing {}", path.display()))?;
-    output::line(format!("{} bytes written to {}.", source.len(), path.display()))?;
-    Ok(())
 }
 
 /// Fetches a message as it is in the mailbox, and changes nothing there.

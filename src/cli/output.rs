@@ -1,8 +1,12 @@
 //! How results are shown: a table to a person, JSON to a program.
 
+use std::fs;
+use std::fs::File;
 use std::io;
-use std::io::Write;
+use std::io::{IsTerminal, Write};
+use std::path::Path;
 
+use anyhow::Context;
 use chrono::{DateTime, Local, Utc};
 use comfy_table::presets::UTF8_HORIZONTAL_ONLY;
 use comfy_table::{ContentArrangement, Table};
@@ -35,9 +39,38 @@ pub(super) fn line(text: impl std::fmt::Display) -> Result<(), Error> {
     Ok(writeln!(io::stdout(), "{text}")?)
 }
 
-/// Writes bytes as they are.
-pub(super) fn raw(bytes: &[u8]) -> Result<(), Error> {
-    Ok(io::stdout().write_all(bytes)?)
+/// Writes the bytes that `pour` hands on, of `what`: to standard output unless it is a terminal, or to a new file, which
+/// is gone again if that fails half way.
+pub(super) fn raw(
+    what: &str,
+    path: Option<&Path>,
+    pour: impl FnOnce(&mut dyn FnMut(&[u8])),
+) -> anyhow::Result<()> {
+    let Some(path) = path else {
+        anyhow::ensure!(
+            !io::stdout().is_terminal(),
+            "{what} may hold anything, which is nothing for a terminal: use `--output FILE` or a pipe"
+        );
+        return Ok(write_all(io::stdout(), pour).map(drop).map_err(Error)?);
+    };
+    let file = File::create_new(path).with_context(|| format!("creating {}", path.display()))?;
+    let bytes = write_all(file, pour).with_context(|| {
+        // The reason is what matters, and it is said.
+        drop(fs::remove_file(path));
+        format!("writing {}", path.display())
+    })?;
+    Ok(line(format!("{bytes} bytes written to {}.", path.display()))?)
+}
+
+/// How many bytes were written; nothing more once one piece could not be.
+fn write_all(mut to: impl Write, pour: impl FnOnce(&mut dyn FnMut(&[u8]))) -> io::Result<u64> {
+    let mut written = Ok(0);
+    pour(&mut |piece| {
+        if let Ok(bytes) = written {
+            written = to.write_all(piece).map(|()| bytes + piece.len() as u64);
+        }
+    });
+    written
 }
 
 /// Prints a value as indented JSON.
